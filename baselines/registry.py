@@ -1,0 +1,69 @@
+"""Names for methods and architectures. Torch is imported only when an entry is asked for, so listing is instant.
+
+One file in `baselines/methods/` (or `architectures/`) is one entry, named as the file with `_` read as `-`;
+a user's own file calls the same `register`.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Generic, TypeVar
+
+Entry = TypeVar("Entry")
+
+
+class UnknownName(LookupError):
+    """A name that is in no registry; carries what the caller needs to suggest another."""
+
+    def __init__(self, kind: str, name: str, known: list[str]) -> None:
+        super().__init__(f"unknown {kind} `{name}`; known: {', '.join(known)}")
+        self.kind, self.name, self.known = kind, name, known
+
+
+class Registry(Generic[Entry]):
+    """name -> entry, one dict a kind. Built-in entries load on first use; a name can be taken only once."""
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind, self._package = kind, package
+        self._entries: dict[str, Entry] = {}
+        folder = Path(__file__).parent / package.rpartition(".")[2]
+        self._files = {p.stem.replace("_", "-"): p for p in sorted(folder.glob("[!_]*.py"))}
+
+    def register(self, name: str, entry: Entry) -> Entry:
+        """Take `name` for `entry` and return it. Raises ValueError if the name is taken."""
+        if name in self._files:  # let the owner go first; a no-op when the owner is calling
+            self._import(name)
+        if name in self._entries:
+            raise ValueError(f"{self.kind} `{name}` is registered already; give yours another name")
+        self._entries[name] = entry
+        return entry
+
+    def get(self, name: str) -> Entry:
+        """The entry called `name`. Raises UnknownName."""
+        if name not in self._entries and name in self._files:
+            self._import(name)
+        if name not in self._entries:
+            raise UnknownName(self.kind, name, sorted(self))
+        return self._entries[name]
+
+    def describe(self, name: str) -> str:
+        """First line of the docstring of the file that defines `name`, read without importing it."""
+        if name not in self._files:
+            return (getattr(self._entries.get(name), "description", "") or "").partition("\n")[0]
+        docstring = ast.get_docstring(ast.parse(self._files[name].read_text())) or ""
+        return docstring.partition("\n")[0]
+
+    def builtin(self, name: str) -> bool:
+        return name in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({*self._files, *self._entries}))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files or name in self._entries
+
+    def _import(self, name: str) -> None:
+        importlib.import_module(f"{self._package}.{self._files[name].stem}")
