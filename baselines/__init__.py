@@ -1,0 +1,41 @@
+"""The science: neurons, normalisers, surrogate gradients, architectures and folding, as the papers write them.
+
+Imports nothing from the harness; whoever wants only these can take this folder alone.
+
+    from baselines import METHODS, ARCHITECTURES, build
+    network = build(METHODS.get("mpbn"), "resnet20", shape=(3, 32, 32), classes=10, timesteps=4, surrogate="tanh")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from baselines.registry import Registry, UnknownName
+
+if TYPE_CHECKING:
+    from baselines.method import Architecture, Method
+    from baselines.network import Network
+
+METHODS: Registry[Method] = Registry("method", "baselines.methods")
+ARCHITECTURES: Registry[Architecture] = Registry("architecture", "baselines.architectures")
+
+__all__ = ["ARCHITECTURES", "METHODS", "Registry", "UnknownName", "build"]
+
+
+def build(
+    method: str | Method,
+    architecture: str,
+    *,
+    shape: tuple[int, int, int],
+    classes: int,
+    timesteps: int,
+    surrogate: str = "ste",
+    width: float = 1.0,
+) -> Network:
+    """A freshly initialised network. `shape` is one frame, (C, H, W); `width` multiplies the channel counts.
+
+    Raises UnknownName for a method, architecture or surrogate that is not registered.
+    """
+    from baselines.network import build_network
+
+    return build_network(method, architecture, shape, classes, timesteps, surrogate, width)

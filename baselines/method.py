@@ -1,0 +1,68 @@
+"""A method is a frozen bundle of parts; an architecture is a function that wires them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from torch import Tensor, nn
+
+from baselines.parts.neurons import LIF, Neuron, SpikingNeuron
+from baselines.parts.normalisations import BatchNorm, Normalisation
+from baselines.parts.readout import CrossEntropyOfMean, MeanOverTime, Repeat
+from baselines.parts.surrogates import Surrogate
+
+Shape: TypeAlias = tuple[int, int, int]
+"""One frame: (C, H, W)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """How a network normalises, spikes and learns. The defaults are the paper's baseline.
+
+    A variant is ``dataclasses.replace(VANILLA, normalisation=TdBN())``. `surrogate` None takes the recipe's.
+    """
+
+    description: str = ""
+    encoder: Callable[[Tensor, int], Tensor] = field(default_factory=Repeat)
+    normalisation: Normalisation = field(default_factory=BatchNorm)
+    neuron: Neuron = LIF
+    surrogate: Surrogate | None = None
+    readout: Callable[[Tensor], Tensor] = field(default_factory=MeanOverTime)
+    objective: Callable[[Tensor, Tensor], Tensor] = field(default_factory=CrossEntropyOfMean)
+
+
+class ConvNorm(nn.Module):
+    """A convolution and the normalisation after it: what folds into one convolution for inference."""
+
+    def __init__(self, conv: nn.Module, norm: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.norm = conv, norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """A method's parts, ready to be wired: what an architecture is given to build with."""
+
+    method: Method
+    timesteps: int
+    surrogate: Surrogate
+
+    def conv_norm(
+        self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, *, bias: bool = False, branches: int = 1
+    ) -> ConvNorm:
+        """Convolution (padding kernel // 2) and normalisation; `branches` paths are summed after it."""
+        conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=bias)
+        v_th = self.method.neuron.v_th
+        return ConvNorm(conv, self.method.normalisation.build(outputs, self.timesteps, v_th, branches))
+
+    def neuron(self, shape: Shape) -> SpikingNeuron:
+        return self.method.neuron.build(shape, self.timesteps, self.surrogate)
+
+
+Architecture: TypeAlias = Callable[[Parts, Shape, int, float], nn.Module]
+"""(parts, input shape, classes, width multiplier) -> a module (T·B, C, H, W) -> (T·B, classes)."""
