@@ -1,0 +1,217 @@
+"""What one job does to one cell: claim, build, train, evaluate, fold, prove, record."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+import baselines
+from baselines.network import Network
+from harness import environment
+from harness.checkpoint import Checkpoint, atomic_save
+from harness.data import Data, load
+from harness.errors import UserError
+from harness.plugins import load_plugins
+from harness.proof import prove
+from harness.result import Failure, Progress, Result
+from harness.spec import Cell
+from harness.store import Store
+from harness.train import Diverged, Pace, train
+
+PROOF_SAMPLES = 512
+"""Test samples that a fold proof runs on."""
+
+Status = Literal["done", "failed", "busy", "interrupted"]
+
+
+class FoldFailed(Exception):
+    """A fold proof did not pass."""
+
+
+def run_cell(
+    cell: Cell, store_root: Path, data_root: Path | None = None, plugins: tuple[str, ...] = (), threads: int = 1
+) -> Status:
+    """Train `cell` and write its result, or its failure with the reason, into the store.
+
+    Never raises for what a cell does wrong. `busy`: another process has the cell. `interrupted`: the checkpoint of
+    the last finished epoch is there, and the next call goes on from it.
+    """
+    store = Store(store_root)
+    if store.result(cell) is not None:
+        return "done"
+    claim = store.claim(cell)
+    if claim is None:
+        return "busy"
+    with claim:
+        if store.result(cell) is not None:  # finished elsewhere between the look and the claim
+            return "done"
+        log = Log(store.folder(cell) / "log.txt")
+        try:
+            result = attempt(cell, store, data_root, plugins, threads, claim.beat, log)
+            store.write_result(result)
+            Checkpoint(store.folder(cell)).remove()
+        except KeyboardInterrupt:
+            log("interrupted; the next run goes on from the last finished epoch")
+            return "interrupted"
+        except Exception as error:
+            failure = describe_failure(cell, error, store.failure(cell))
+            log(failure.traceback or failure.reason)
+            store.write_failure(failure)
+            return "failed"
+        log(f"done: best {result.best_accuracy:.2f} % (epoch {result.best_epoch}), last {result.last_accuracy:.2f} %")
+        return "done"
+
+
+def attempt(
+    cell: Cell,
+    store: Store,
+    data_root: Path | None,
+    plugins: tuple[str, ...],
+    threads: int,
+    beat: Callable[[], None],
+    log: Callable[[str], None],
+) -> Result:
+    """One try at a cell, from its checkpoint or from the beginning."""
+    started = now()
+    load_plugins(plugins)
+    torch.set_num_threads(threads)
+    environment.deterministic()
+    data, network = prepare(cell, data_root)
+    log(f"{cell.label} {cell.key} on {device()}: {data.train.samples} training samples, {cell.recipe.epochs} epochs")
+
+    def report(pace: Pace) -> None:
+        beat()
+        store.write_progress(cell, progress(pace, cell))
+        log(f"epoch {pace.epoch}/{cell.recipe.epochs} accuracy {pace.accuracy} {pace.images_per_second:.0f} images/s")
+
+    checkpoint = Checkpoint(store.folder(cell))
+    state = train(network, data, cell.recipe, cell.seed, checkpoint, report)
+    beat()
+    proofs = prove(network, first(data, PROOF_SAMPLES, cell.recipe.batch))
+    atomic_save(network.state_dict(), store.folder(cell) / "weights.pt")
+    if failed := [f"{proof.fold} in {proof.precision}: {proof.why}" for proof in proofs if not proof.passed]:
+        raise FoldFailed("; ".join(failed))
+    accuracies = state.curve.test_accuracy
+    return Result(
+        cell=cell,
+        curve=state.curve,
+        best_accuracy=max(accuracies),
+        best_epoch=accuracies.index(max(accuracies)) + 1,
+        last_accuracy=accuracies[-1],
+        parameters=sum(p.numel() for p in network.parameters()),
+        proofs=proofs,
+        samples={
+            name: {"fingerprint": split.fingerprint, "samples": split.samples}
+            for name, split in (("train", data.train), ("test", data.test))
+        },
+        environment=environment.describe() | {"threads": threads, "device": str(device())},
+        started=started,
+        finished=now(),
+        seconds=sum(state.curve.seconds),
+        resumed=state.resumed,
+    )
+
+
+def prepare(cell: Cell, data_root: Path | None) -> tuple[Data, Network]:
+    """The cell's data and its freshly initialised network, on the device.
+
+    Raises UserError if the samples are not those that the cell was planned for.
+    """
+    data = load(cell.dataset, data_root, cell.recipe, cell.timesteps, device=device())
+    if data.identity != cell.data:
+        raise UserError(f"the samples are {data.identity}, planned were {cell.data}", cell.dataset, "plan again: run")
+    environment.seed_everything(cell.seed)
+    network = baselines.build(
+        cell.method,
+        cell.architecture,
+        shape=data.shape,
+        classes=data.classes,
+        timesteps=cell.timesteps,
+        surrogate=cell.recipe.surrogate,
+        width=cell.recipe.width,
+    )
+    return data, network.to(device(), getattr(torch, cell.recipe.precision))
+
+
+def time_step(cell: Cell, data_root: Path | None, steps: int = 3) -> float:
+    """Seconds that an epoch of `cell` takes, from the fastest of a few training steps and one of evaluation."""
+    data, network = prepare(cell, data_root)
+    network.train()
+    seconds = {"train": [], "test": []}
+    for _, (images, labels) in zip(range(steps), data.train.epoch(cell.seed, 0, cell.recipe.batch), strict=False):
+        start = time.perf_counter()
+        network.method.objective(network(images), labels).backward()
+        synchronise()
+        seconds["train"].append(time.perf_counter() - start)
+    network.eval()
+    for _, (images, _) in zip(range(2), data.test.batches(cell.recipe.batch), strict=False):
+        start = time.perf_counter()
+        with torch.no_grad():
+            network(images)
+        synchronise()
+        seconds["test"].append(time.perf_counter() - start)
+    batches = {"train": data.train.samples / cell.recipe.batch, "test": data.test.samples / cell.recipe.batch}
+    return sum(min(seconds[name]) * batches[name] for name in seconds)
+
+
+def first(data: Data, samples: int, batch: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """The first test batches that hold at least `samples`, or all there are."""
+    batches, held = [], 0
+    for images, labels in data.test.batches(batch):
+        batches.append((images, labels))
+        held += len(labels)
+        if held >= samples:
+            break
+    return batches
+
+
+def describe_failure(cell: Cell, error: Exception, before: Failure | None) -> Failure:
+    """Kind, one-line reason and traceback of what stopped a cell."""
+    kinds = {Diverged: "diverged", FoldFailed: "fold"}
+    expected = isinstance(error, (*kinds, UserError))
+    reason = str(error) if expected else f"{type(error).__name__}: {error}"
+    return Failure(
+        cell=cell,
+        kind=kinds.get(type(error), "error"),
+        reason=" ".join(reason.split()),
+        epoch=getattr(error, "epoch", 0),
+        when=now(),
+        attempts=before.attempts + 1 if before else 1,
+        traceback="" if expected else "".join(traceback.format_exception(error)),
+    )
+
+
+def progress(pace: Pace, cell: Cell) -> Progress:
+    return Progress(**pace._asdict(), epochs=cell.recipe.epochs, host=platform.node(), pid=os.getpid())
+
+
+class Log:
+    """Appends lines with the time of day to a cell's log."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, text: str) -> None:
+        with self.path.open("a") as file:
+            file.write(f"{now()} {text}\n")
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def synchronise() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
