@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 import baselines
@@ -19,7 +20,8 @@ class Network(nn.Module):
         self.method, self.body, self.timesteps = method, body, timesteps
 
     def forward(self, images: Tensor) -> Tensor:
-        currents = self.method.encoder(images, self.timesteps)
+        currents = self.method.encoder(images.to(next(self.parameters()).dtype), self.timesteps)
+        currents = currents.contiguous(memory_format=torch.channels_last)
         return self.body(currents).unflatten(0, (self.timesteps, -1))
 
     def predict(self, images: Tensor) -> Tensor:
@@ -41,4 +43,4 @@ def build_network(
         raise UnknownName("surrogate", surrogate, sorted(SURROGATES))
     parts = Parts(method=method, timesteps=timesteps, surrogate=method.surrogate or SURROGATES[surrogate])
     body = baselines.ARCHITECTURES.get(architecture)(parts, shape, classes, width)
-    return Network(method, body, timesteps)
+    return Network(method, body, timesteps).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from baselines.parts import fused
 from baselines.parts.potential import NoNorm, PotentialNorm
 from baselines.parts.surrogates import Surrogate, spike
 
@@ -63,6 +64,8 @@ class SpikingNeuron(nn.Module):
         self.charge, self.normalise, self.fire, self.reset = charge, normalise, fire, reset
 
     def forward(self, x: Tensor) -> Tensor:
+        if fused.serves(self, x):
+            return fused.run(self, x)
         currents = x.unflatten(0, (self.timesteps, -1))
         v = torch.zeros_like(currents[0])
         spikes = []
