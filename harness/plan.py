@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from harness.spec import Cell, Row, Table
+import msgspec
+
+from harness.errors import UserError, did_you_mean
+from harness.spec import OFFICIAL, Cell, Preset, Protocol, Recipe, Row, Table
+
+if TYPE_CHECKING:
+    from harness.result import Failure, Progress, Result
+    from harness.store import Store
+
+KEYS = ("method", "architecture", "dataset", "timesteps", "seed")
+"""What `--only` and a preset's `only` can select by."""
+
+Only = Mapping[str, Sequence[str]]
+"""Key of `KEYS` -> the values wanted, as text; a key that is absent lets everything through."""
+
+Identify = Callable[[Sequence[Cell]], Mapping[str, str]]
+"""Cells with `data` undecided -> data set -> `Cell.data`: one sample set for each data set, so that none are mixed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,3 +52,223 @@ class Plan:
     def cells(self) -> tuple[Cell, ...]:
         """Every distinct cell, in table order (two rows may share one)."""
         return tuple(dict.fromkeys(cell for line in self.lines for cell in line.cells))
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What the store knows of a plan's cells, each in table order."""
+
+    outcomes: Mapping[str, Result | Failure | Progress]
+    """By cell key; a missing cell is absent."""
+    done: tuple[Cell, ...]
+    running: tuple[Cell, ...]
+    failed: tuple[Cell, ...]
+    missing: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What turns a row into cells: names that exist, recipes, seeds, a user's own methods with their source hashes."""
+
+    protocol: Protocol
+    preset: Preset | None
+    seeds: tuple[int, ...]
+    methods: Container[str]
+    architectures: Container[str]
+    datasets: Container[str]
+    plugins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def plan(
+    table: Table,
+    context: Context,
+    *,
+    only: Only = MappingProxyType({}),
+    identify: Identify | None = None,
+) -> Plan:
+    """The cells behind every row of `table` that `only` selects. Raises UserError for a selection that fits nothing."""
+    rows = [*_numbered(table), *_added(table, context)]
+    check_only(only, [row for _, row, _ in rows], context)
+    lines = tuple(
+        _line(number, row, added, context, only) for number, row, added in rows if _selects(only, row, context.preset)
+    )
+    if not lines:
+        raise UserError("no row is left", f"{table.name}: --only", "the rows ask for other combinations; ask for less")
+    made = Plan(
+        table=table, protocol=context.protocol.name, preset=context.preset.name if context.preset else None, lines=lines
+    )
+    return _with_data(made, identify) if identify else made
+
+
+def plan_cells(cells: Sequence[Cell]) -> Plan:
+    """Cells that were asked for one by one, as a table of their own: a row for those that differ by seed only."""
+    groups: dict[Cell, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[msgspec.structs.replace(cell, seed=0)].append(cell)
+    rows = [Row(method=c.method, architecture=c.architecture, dataset=c.dataset, timesteps=c.timesteps) for c in groups]
+    lines = [
+        Line(number=number, row=row, cells=tuple(seeds), added=True)
+        for number, (row, seeds) in enumerate(zip(rows, groups.values(), strict=True), start=1)
+    ]
+    table = Table(name="cells", title="cells asked for by their keys", row=tuple(rows))
+    return Plan(table=table, protocol="as recorded", preset=None, lines=tuple(lines))
+
+
+def state(plan: Plan, store: Store) -> State:
+    """Read what `store` knows of every cell of `plan`."""
+    from harness.result import Failure, Result
+
+    outcomes = {cell.key: outcome for cell in plan.cells if (outcome := store.outcome(cell)) is not None}
+    groups: dict[str, list[Cell]] = defaultdict(list)
+    for cell in plan.cells:
+        outcome = outcomes.get(cell.key)
+        kind = "missing" if outcome is None else "running"
+        kind = "done" if isinstance(outcome, Result) else "failed" if isinstance(outcome, Failure) else kind
+        groups[kind].append(cell)
+    lists = {kind: tuple(groups[kind]) for kind in ("done", "running", "failed", "missing")}
+    return State(outcomes=outcomes, **lists)
+
+
+def stored_data(store: Store) -> Identify:
+    """For showing without the data at hand: the store's official results, where it has some, else its one variant."""
+
+    def identify(cells: Sequence[Cell]) -> dict[str, str]:
+        wanted = set(map(_shape, cells))
+        found: dict[str, set[str]] = defaultdict(set)
+        for cell in store.cells():
+            if _shape(cell) in wanted:
+                found[cell.dataset].add(cell.data)
+        return {dataset: _the_one(dataset, data) for dataset, data in found.items()}
+
+    return identify
+
+
+def parse_only(given: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """``["method=mpbn|vanilla,timesteps=2"]`` -> key -> values; a key may be given again. Raises UserError."""
+    only: dict[str, list[str]] = {}
+    for part in (part for text in given for part in text.split(",") if part.strip()):
+        key, equals, values = part.strip().partition("=")
+        if key not in KEYS:
+            raise UserError(f"unknown key `{key}`", "--only", did_you_mean(key, KEYS))
+        if not equals or not values:
+            raise UserError(f"`{part}` has no value", "--only", f"type {key}=VALUE, or {key}=VALUE|VALUE")
+        only.setdefault(key, []).extend(value for value in values.split("|") if value)
+    return {key: tuple(dict.fromkeys(values)) for key, values in only.items()}
+
+
+def check_only(only: Only, rows: Sequence[Row], context: Context) -> None:
+    """Every value must be one that the table (or its stand-ins) has. Raises UserError with the nearest."""
+    for key, values in only.items():
+        known = _known(key, rows, context)
+        for value in values:
+            if value not in known:
+                raise UserError(f"no row has {key} `{value}`", "--only", did_you_mean(value, known))
+
+
+def _known(key: str, rows: Sequence[Row], context: Context) -> list[str]:
+    if key == "seed":
+        return [str(seed) for seed in context.seeds]
+    known = dict.fromkeys(str(getattr(row, key)) for row in rows)
+    if key == "dataset" and context.preset:
+        known |= dict.fromkeys(context.preset.datasets.get(name, name) for name in tuple(known))
+    return list(known)
+
+
+def _selects(only: Only, row: Row, preset: Preset | None) -> bool:
+    """Whether `row` is asked for; a data set may be named as the table's or as its stand-in."""
+    names = {key: {str(getattr(row, key))} for key in KEYS if key != "seed"}
+    names["dataset"].add(_trained_on(row, preset))
+    return all(names[key] & set(values) for key, values in only.items() if key != "seed")
+
+
+def _numbered(table: Table) -> Iterator[tuple[int, Row, bool]]:
+    for number, row in enumerate(table.row, start=1):
+        yield number, row, False
+
+
+def _added(table: Table, context: Context) -> Iterator[tuple[int, Row, bool]]:
+    """A user's methods, in every setting of the table; one that the paper has a row for fills that row instead."""
+    settings = dict.fromkeys((row.architecture, row.dataset, row.timesteps) for row in table.row)
+    number, printed = len(table.row), {row.method for row in table.row}
+    for method in context.plugins:
+        for architecture, dataset, timesteps in settings if method not in printed else ():
+            row = Row(method=method, architecture=architecture, dataset=dataset, timesteps=timesteps)
+            if not _blank(row, context):
+                number += 1
+                yield number, row, True
+
+
+def _line(number: int, row: Row, added: bool, context: Context, only: Only) -> Line:
+    if blank := _blank(row, context):
+        return Line(number=number, row=row, cells=(), blank=blank, added=added)
+    seeds = [seed for seed in context.seeds if str(seed) in only.get("seed", (str(seed),))]
+    return Line(number=number, row=row, cells=tuple(_cell(row, seed, context) for seed in seeds), added=added)
+
+
+def _blank(row: Row, context: Context) -> str:
+    if row.method not in context.methods:
+        return "no method yet"
+    if row.architecture not in context.architectures:
+        return "no architecture yet"
+    preset = context.preset
+    if preset is not None and not _selects(preset.only, row, preset):
+        return f"not in preset {preset.name}"
+    if _trained_on(row, preset) not in context.datasets:
+        return "no data set yet"
+    if row.dataset not in context.protocol.recipe:
+        return f"no recipe in protocol {context.protocol.name}"
+    return ""
+
+
+def _trained_on(row: Row, preset: Preset | None) -> str:
+    """The row's data set, or what stands in for it."""
+    return preset.datasets.get(row.dataset, row.dataset) if preset else row.dataset
+
+
+def _cell(row: Row, seed: int, context: Context) -> Cell:
+    return Cell(
+        method=row.method,
+        architecture=row.architecture,
+        dataset=_trained_on(row, context.preset),
+        timesteps=row.timesteps,
+        seed=seed,
+        recipe=_recipe(row, context),
+        source=context.plugins.get(row.method, ""),
+    )
+
+
+def _recipe(row: Row, context: Context) -> Recipe:
+    """The protocol's, under the preset's overlays: for all, for the architecture, for the table's data set."""
+    recipe, preset = context.protocol.recipe[row.dataset], context.preset
+    if preset is None:
+        return recipe
+    overlays = (preset.recipe, preset.architecture.get(row.architecture), preset.dataset.get(row.dataset))
+    for overlay in overlays:
+        recipe = overlay.onto(recipe) if overlay is not None else recipe
+    return recipe
+
+
+def _with_data(plan: Plan, identify: Identify) -> Plan:
+    data = identify(plan.cells)
+    lines = (
+        replace(line, cells=tuple(msgspec.structs.replace(c, data=data.get(c.dataset, OFFICIAL)) for c in line.cells))
+        for line in plan.lines
+    )
+    return replace(plan, lines=tuple(lines))
+
+
+def _shape(cell: Cell) -> Cell:
+    """What a cell is but for its seed and its samples."""
+    return msgspec.structs.replace(cell, seed=0, data=OFFICIAL)
+
+
+def _the_one(dataset: str, data: set[str]) -> str:
+    if OFFICIAL in data:
+        return OFFICIAL
+    if len(data) > 1:
+        raise UserError(
+            f"the store has results of several sample sets ({', '.join(sorted(data))})",
+            dataset,
+            "say which by --data DIR",
+        )
+    return next(iter(data))

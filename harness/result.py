@@ -63,7 +63,7 @@ class FoldProof(Record):
         return sum(layer.mismatches for layer in self.layers)
 
 
-class Result(Record):
+class Result(Record, kw_only=True):
     """One finished cell. Everything but `curve.seconds`, `environment` and the times repeats to the bit."""
 
     version: int = RESULT_VERSION

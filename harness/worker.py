@@ -26,7 +26,7 @@ from harness.spec import Cell
 from harness.store import Store
 from harness.train import Diverged, Pace, train
 
-PROOF_SAMPLES = 512
+PROOF_SAMPLES = 256
 """Test samples that a fold proof runs on."""
 
 Status = Literal["done", "failed", "busy", "interrupted"]

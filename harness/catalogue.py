@@ -1,0 +1,50 @@
+"""What there is to choose from: name and a line about it, without importing torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import baselines
+from harness import data, launch, tables
+
+
+def _methods() -> Iterator[tuple[str, str]]:
+    return ((name, baselines.METHODS.describe(name)) for name in baselines.METHODS)
+
+
+def _architectures() -> Iterator[tuple[str, str]]:
+    return ((name, baselines.ARCHITECTURES.describe(name)) for name in baselines.ARCHITECTURES)
+
+
+def _datasets() -> Iterator[tuple[str, str]]:
+    return ((name, data.describe(name)) for name in data.names())
+
+
+def _tables() -> Iterator[tuple[str, str]]:
+    for name in tables.table_names():
+        table = tables.load_table(name)
+        yield name, f"{table.title} ({len(table.row)} rows)"
+
+
+def _presets() -> Iterator[tuple[str, str]]:
+    return ((name, tables.load_preset(name).description) for name in tables.preset_names())
+
+
+def _protocols() -> Iterator[tuple[str, str]]:
+    return ((name, tables.load_protocol(name).description) for name in tables.protocol_names())
+
+
+KINDS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
+    "methods": _methods,
+    "architectures": _architectures,
+    "datasets": _datasets,
+    "tables": _tables,
+    "presets": _presets,
+    "protocols": _protocols,
+    "clusters": lambda: iter(launch.PLACES.items()),
+}
+
+
+def entries(kind: str) -> list[tuple[str, str]]:
+    """(name, description) of every entry of a kind."""
+    return list(KINDS[kind]())

@@ -1,0 +1,145 @@
+"""As measured: the seeds of two rows in pairs, and whether the t interval of their difference lies on one side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.claims.printed import signed
+from harness.claims.spec import Check, Claim, Compare, Folds, Place, Spread, pairs, select
+from harness.plan import Line, Plan
+from harness.result import Failure, Result
+from harness.spec import Table
+from harness.stats import Outcome, Sample, fold_exact, sample
+from harness.tables import display
+
+
+class MeasuredVerdict(StrEnum):
+    HOLDS = "holds"
+    FAILS = "fails"
+    CANNOT_TELL = "cannot tell"
+    NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Left minus right over the seeds both rows finished."""
+
+    pair: str
+    sample: Sample
+    verdict: MeasuredVerdict
+    p: float | None
+    """Two-sided, paired t test against the claimed margin. Not corrected: Holm over a family belongs to its reader."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    verdict: MeasuredVerdict
+    detail: tuple[str, ...]
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def n(self) -> int:
+        """Fewest seeds (or networks, for a fold) behind any part that was measured; 0 if none was."""
+        return min((d.sample.n for d in self.differences if d.sample.n), default=0)
+
+
+def as_measured(
+    claim: Claim, tables: Mapping[str, Table], plans: Mapping[str, Plan], outcomes: Mapping[str, Outcome]
+) -> Measured:
+    """What the store says of `claim`. `plans`: the planned tables by name; `outcomes`: by cell key."""
+    lines = {(name, line.number): line for name, plan in plans.items() for line in plan.lines if not line.added}
+    found = [d for check in claim.check for d in _differences(check, tables, lines, outcomes)]
+    measured = [d for d in found if d.verdict != MeasuredVerdict.NOT_MEASURED]
+    if not measured:
+        return Measured(verdict=MeasuredVerdict.NOT_MEASURED, detail=(), differences=tuple(found))
+    verdicts = {d.verdict for d in found}
+    verdict = MeasuredVerdict.CANNOT_TELL
+    if MeasuredVerdict.FAILS in verdicts:
+        verdict = MeasuredVerdict.FAILS
+    elif verdicts == {MeasuredVerdict.HOLDS}:
+        verdict = MeasuredVerdict.HOLDS
+    detail = [_told(d) for d in measured]
+    if len(measured) < len(found):
+        detail.append(f"{len(found) - len(measured)} of {len(found)} comparisons are not measured")
+    return Measured(verdict=verdict, detail=tuple(detail), differences=tuple(found))
+
+
+def _differences(
+    check: Check, tables: Mapping[str, Table], lines: Mapping[tuple[str, int], Line], outcomes: Mapping[str, Outcome]
+) -> Iterator[Difference]:
+    if isinstance(check, Folds):
+        for place in select(check.rows, tables):
+            yield _folds(place, _outcomes(place, lines, outcomes))
+    elif isinstance(check, Spread) or (isinstance(check, Compare) and check.relation == "above"):
+        low, high = (check.low, check.high) if isinstance(check, Spread) else (check.by, math.inf)
+        for left, right in pairs(check, tables):
+            a, b = (_by_seed(_outcomes(place, lines, outcomes)) for place in (left, right))
+            paired = sample([a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())])
+            yield Difference(
+                pair=f"{left.name} against {right.name}, {display('dataset', left.row.dataset)}",
+                sample=paired,
+                verdict=_side(paired, low, high),
+                p=_p_value(paired, low),
+            )
+
+
+def _side(paired: Sample, low: float, high: float) -> MeasuredVerdict:
+    """Where the interval of the difference lies against the claimed range (low, high)."""
+    if paired.n == 0:
+        return MeasuredVerdict.NOT_MEASURED
+    if paired.interval is None:
+        return MeasuredVerdict.CANNOT_TELL
+    if low < paired.interval[0] and paired.interval[1] < high:
+        return MeasuredVerdict.HOLDS
+    outside = paired.interval[1] <= low or paired.interval[0] >= high
+    return MeasuredVerdict.FAILS if outside else MeasuredVerdict.CANNOT_TELL
+
+
+def _p_value(paired: Sample, margin: float) -> float | None:
+    if paired.mean is None or not paired.std:
+        return None
+    from scipy.special import stdtr  # late: see stats.quantile
+
+    t = (paired.mean - margin) / (paired.std / math.sqrt(paired.n))
+    return float(2 * stdtr(paired.n - 1, -abs(t)))
+
+
+def _folds(place: Place, outcomes: Sequence[Outcome]) -> Difference:
+    """A fold as a difference of spikes: the share that changed, one number a seed that has a proof."""
+    shares: list[float] = []
+    failed = sum(isinstance(o, Failure) and o.kind == "fold" for o in outcomes)
+    for outcome in outcomes:
+        if isinstance(outcome, Result) and fold_exact(outcome) is not None:
+            exact = [proof for proof in outcome.proofs if proof.exact]
+            compared = sum(layer.neurons for proof in exact for layer in proof.layers)
+            shares.append(sum(proof.mismatches for proof in exact) / max(compared, 1))
+    if failed or any(shares):
+        verdict = MeasuredVerdict.FAILS
+    else:
+        verdict = MeasuredVerdict.HOLDS if shares else MeasuredVerdict.NOT_MEASURED
+    pair = f"fold of {place.name}, {display('dataset', place.row.dataset)}"
+    return Difference(pair=pair, sample=sample(shares), verdict=verdict, p=None)
+
+
+def _outcomes(
+    place: Place, lines: Mapping[tuple[str, int], Line], outcomes: Mapping[str, Outcome]
+) -> tuple[Outcome, ...]:
+    line = lines.get((place.table, place.number))
+    return tuple(outcomes.get(cell.key) for cell in line.cells) if line else ()
+
+
+def _by_seed(outcomes: Iterable[Outcome]) -> dict[int, float]:
+    return {o.cell.seed: o.accuracy for o in outcomes if isinstance(o, Result) and math.isfinite(o.accuracy)}
+
+
+def _told(difference: Difference) -> str:
+    spread = difference.sample
+    if difference.pair.startswith("fold of"):
+        return f"{difference.pair}: {'no spike' if difference.verdict == MeasuredVerdict.HOLDS else 'spikes'} changed"
+    told = f"{difference.pair}: {signed(spread.mean or 0.0)}"
+    if spread.interval is None:
+        return f"{told} (n = {spread.n}, no interval)"
+    return f"{told} [{signed(spread.interval[0])}, {signed(spread.interval[1])}] (n = {spread.n})"

@@ -1,0 +1,30 @@
+"""Plain text in columns, for terminals of any width and for pipes."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+
+WIDE = 10_000
+"""Width of what is not a terminal: nothing is wrapped that `grep` or `cut` is to read."""
+
+
+def width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+
+
+def columns(rows: Sequence[Sequence[str]], *, within: int | None = None, indent: str = "") -> str:
+    """Rows with their cells aligned; the last column wraps under itself where the terminal ends."""
+    if not rows:
+        return ""
+    sizes = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    before = len(indent) + sum(size + 2 for size in sizes)
+    room = max(20, (within or width()) - before)
+    lines = []
+    for row in rows:
+        head = indent + "".join(f"{cell:<{size}}  " for cell, size in zip(row, sizes, strict=False))
+        first, *more = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
+        lines += [(head + first).rstrip(), *(" " * before + line for line in more)]
+    return "\n".join(lines)

@@ -1,0 +1,72 @@
+"""Arrays that are slow to make, kept once on disk. A cache that cannot be read or written costs time, never a run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+VERSION = 1
+"""Part of every key: raise it when what is stored changes meaning."""
+
+_log = logging.getLogger(__name__)
+
+
+def folder() -> Path:
+    """$HARNESS_CACHE, else ``snn-harness`` in $XDG_CACHE_HOME or ~/.cache. Safe to delete at any time."""
+    if chosen := os.environ.get("HARNESS_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snn-harness"
+
+
+def signature(files: Iterable[Path], base: Path) -> str:
+    """16 hex over names (relative to `base`), sizes and modification times: changes when a file does."""
+    lines = []
+    for file in files:
+        status = file.stat()
+        lines.append(f"{file.relative_to(base).as_posix()}\0{status.st_size}\0{status.st_mtime_ns}")
+    return key(*sorted(lines))
+
+
+def key(*parts: object) -> str:
+    """16 hex over `parts` and the cache's version."""
+    return hashlib.sha256("\n".join(map(str, (VERSION, *parts))).encode()).hexdigest()[:16]
+
+
+def arrays(name: str, wanted: Iterable[str], make: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The `wanted` arrays of entry `name`, else of what `make` returns, which is then kept for the next time."""
+    wanted = list(wanted)
+    path = folder() / f"{name}.npz"
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:  # reads only what is wanted
+            return {each: stored[each] for each in wanted}
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
+        _log.warning("cache entry %s is unreadable (%s); made anew", path, problem)
+    made = make()
+    _keep(path, made)
+    return {each: made[each] for each in wanted}
+
+
+def _keep(path: Path, made: Mapping[str, np.ndarray]) -> None:
+    """Write under a temporary name and rename: a reader sees the old entry or the whole new one."""
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+            temporary = Path(file.name)
+            np.savez(file, allow_pickle=False, **made)
+        temporary.replace(path)
+    except OSError as problem:
+        _log.warning("cannot cache %s (%s); it will be made again next time", path, problem)
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()

@@ -1,0 +1,83 @@
+"""What this machine can run, what is missing, and what to type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness import data, environment
+from harness.errors import UserError
+from harness.store import Store
+
+NEEDED = (*environment.PACKAGES, "pandas", "scipy", "matplotlib", "rich")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    what: str
+    state: Literal["ok", "missing", "note"]
+    """`missing`: something cannot run; `note`: something optional is not there."""
+    detail: str
+
+
+def examine(store: Store, data_root: Path | None) -> Iterator[Finding]:
+    """One finding after the other; the slow ones (torch, reading data sets) come as they are made."""
+    yield Finding(what="python", state="ok", detail=environment.executable())
+    yield from _packages()
+    memory = f", {environment.memory_gib():.0f} GiB" if environment.memory_gib() else ""
+    yield Finding(what="cpu", state="ok", detail=f"{environment.cpu_model()}, {environment.cores()} cores{memory}")
+    yield _gpu()
+    yield _compiler()
+    yield _store(store)
+    yield _slurm()
+    for name in data.names():
+        yield _dataset(name, data_root)
+
+
+def _packages() -> Iterator[Finding]:
+    found = environment.versions(NEEDED)
+    listed = ", ".join(f"{name} {version}" for name, version in found.items())
+    yield Finding(what="packages", state="ok", detail=listed)
+    if absent := [name for name in NEEDED if name not in found]:
+        yield Finding(what="packages", state="missing", detail=f"{', '.join(absent)}: type `make setup`")
+
+
+def _gpu() -> Finding:
+    try:
+        name = environment.device_name()
+    except ImportError as error:
+        return Finding(what="torch", state="missing", detail=f"{error}: type `make setup`")
+    if name == "cpu":
+        return Finding(what="gpu", state="note", detail="none that torch can use: jobs run on the CPU")
+    return Finding(what="gpu", state="ok", detail=f"{name} ({len(environment.gpus())} visible)")
+
+
+def _compiler() -> Finding:
+    if said := environment.compiler():
+        return Finding(what="compiler", state="ok", detail=said)
+    return Finding(what="compiler", state="note", detail="none: the fused neuron is not built, so jobs are slower")
+
+
+def _store(store: Store) -> Finding:
+    try:
+        store.prepare()
+    except UserError as error:
+        return Finding(what="store", state="missing", detail=str(error))
+    count = sum(1 for _ in store.results())
+    return Finding(what="store", state="ok", detail=f"{store.root} can be written, {count} results")
+
+
+def _slurm() -> Finding:
+    if said := environment.slurm():
+        return Finding(what="slurm", state="ok", detail=said)
+    return Finding(what="slurm", state="note", detail="no sbatch here: --on inline and --on local run on this machine")
+
+
+def _dataset(name: str, root: Path | None) -> Finding:
+    try:
+        where, identity = data.locate(name, root), data.identify(name, root)
+    except UserError as error:
+        return Finding(what=f"data {name}", state="missing", detail=str(error).removeprefix(f"{name}: "))
+    return Finding(what=f"data {name}", state="ok", detail=f"{identity}, {where}")

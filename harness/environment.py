@@ -1,0 +1,164 @@
+"""Seeds, determinism, and what ran where. Torch is imported only by the functions that need it."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import platform
+import random
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+
+COMMAND = "HARNESS_COMMAND"
+"""Environment variable by which a job learns what the user typed."""
+PACKAGES = ("torch", "torchvision", "numpy", "timm", "tonic", "scikit-learn", "submitit", "msgspec")
+"""Those whose version can change a number."""
+
+
+def seed_everything(seed: int) -> None:
+    """Python, NumPy, and torch on every device."""
+    import numpy
+    import torch
+
+    random.seed(seed)
+    numpy.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def deterministic() -> None:
+    """Ask torch for the same bits every time; where an operation has no such form, it warns instead of failing."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+    import torch
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def limit_threads(threads: int) -> None:
+    """Before torch is imported, as BLAS and OpenMP read these once. The order of sums, so the bits, depend on it."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+
+
+def describe() -> dict[str, Any]:
+    """Provenance of a result: software, machine, code, command. No path and no host name, so it can be published."""
+    import torch
+
+    return {
+        "harness": __version__,
+        "python": platform.python_version(),
+        "packages": versions(PACKAGES),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": cpu_model(),
+        "cores": cores(),
+        "memory_gib": memory_gib(),
+        "device": device_name(),
+        "cuda": torch.version.cuda,
+        "threads": torch.get_num_threads(),
+        "commit": commit(),
+        "command": os.environ.get(COMMAND, ""),
+    }
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Installed versions, by package; those that are missing are absent."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def cores() -> int:
+    """Those this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def memory_gib() -> float:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (ValueError, OSError):
+        return 0.0
+
+
+def device_name() -> str:
+    """``cpu``, or the name of the GPU that a job would use."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def gpus(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Ids of the visible NVIDIA GPUs, told without torch, whose import takes seconds."""
+    if (visible := environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return tuple(gpu for gpu in visible.split(",") if gpu.strip() not in ("", "-1"))
+    return tuple(str(n) for n in range(len(list(Path("/dev").glob("nvidia[0-9]*")))))
+
+
+@functools.cache
+def commit() -> str:
+    """Of the clone this code runs from, with ``+dirty`` if tracked files differ; empty for an installed wheel."""
+    home = Path(__file__).resolve().parent.parent
+    if not (home / ".git").exists():
+        return ""
+    head = _git(home, "rev-parse", "HEAD")
+    changed = _git(home, "status", "--porcelain", "--untracked-files=no")
+    return head[:12] + ("+dirty" if changed else "") if head else ""
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """What the user typed, fit to be published: a path that names a place on this machine keeps its last part only."""
+    return shlex.join(["python", "-m", "harness", *(_unplaced(argument) for argument in arguments)])
+
+
+def compiler() -> str:
+    """First line of the C++ compiler's version; empty if there is none."""
+    for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++"):
+        if name and (said := _said([name, "--version"])):
+            return said.partition("\n")[0]
+    return ""
+
+
+def slurm() -> str:
+    """Version of SLURM, empty if its commands are not here."""
+    return _said(["sbatch", "--version"])
+
+
+def executable() -> str:
+    return f"Python {platform.python_version()} ({Path(sys.prefix).name})"
+
+
+def _unplaced(argument: str) -> str:
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    return f"{option}{equals}{Path(value).name}" if Path(value).is_absolute() else argument
+
+
+def _git(home: Path, *arguments: str) -> str:
+    return _said(["git", "-C", str(home), *arguments])
+
+
+def _said(command: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,52 @@
+"""HTML: one self-contained page, no script, nothing fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from harness.render.page import Page, Tone
+
+STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em; color: #222; }
+h1 { font-size: 1.25em; margin-bottom: .1em; } p { color: #555; }
+table { border-collapse: collapse; width: 100%; border-block: 2px solid #222; font-variant-numeric: tabular-nums; }
+th, td { padding: .25em .6em; text-align: left; vertical-align: top; } thead th { border-bottom: 1px solid #222; }
+.right { text-align: right; white-space: nowrap; } tbody tr:nth-child(even) { background: #f5f5f5; }
+.good { color: #17692c; } .bad { color: #b3261e; } .high { color: #0b57d0; } .open { color: #8a5a00; }
+.quiet { color: #6b6b6b; } ul { color: #555; font-size: .9em; padding-left: 1.2em; }
+@media (prefers-color-scheme: dark) { body { background: #181818; color: #ddd; } p, ul { color: #aaa; }
+  table, thead th { border-color: #888; } tbody tr:nth-child(even) { background: #222; }
+  .good { color: #7fd394; } .bad { color: #ff8a80; } .high { color: #8ab4f8; } .open { color: #f2c46d; } }
+""".strip()
+
+
+def html(page: Page) -> str:
+    title, subtitle = escape(page.title), f"<p>{escape(page.subtitle)}</p>" if page.subtitle else ""
+    head = "".join(_cell("th", text, align) for text, align in zip(page.heads, page.aligns, strict=True))
+    toned = [i + bool(page.group and i) for i, column in enumerate(page.columns) if column.toned]
+    rows = [_row(cells, page.aligns, toned, line.tone) for cells, line in zip(page.flat(), page.lines, strict=True)]
+    return "\n".join(
+        [
+            "<!doctype html>",
+            f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
+            '<meta name="viewport" content="width=device-width">',
+            f"<style>\n{STYLE}\n</style></head><body>",
+            f"<h1>{title}</h1>{subtitle}",
+            f"<table><thead><tr>{head}</tr></thead><tbody>",
+            *rows,
+            "</tbody></table>",
+            f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in page.notes)}</ul>",
+            "</body></html>",
+        ]
+    )
+
+
+def _row(cells: Sequence[str], aligns: Sequence[str], toned: Sequence[int], tone: Tone) -> str:
+    marked = zip(cells, aligns, (tone if i in toned else "" for i in range(len(cells))), strict=True)
+    return f"<tr>{''.join(_cell('td', text, align, tone) for text, align, tone in marked)}</tr>"
+
+
+def _cell(tag: str, text: str, *classes: str) -> str:
+    kept = " ".join(name for name in classes if name and name != "left")
+    return f'<{tag} class="{kept}">{escape(text)}</{tag}>' if kept else f"<{tag}>{escape(text)}</{tag}>"

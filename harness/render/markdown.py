@@ -1,0 +1,26 @@
+"""Markdown: a pipe table, then the notes as a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.render.page import Page
+
+
+def markdown(page: Page) -> str:
+    rule = ["--:" if align == "right" else ":--" for align in page.aligns]
+    table = [_row(page.heads), _row(rule), *(_row(cells) for cells in page.flat())]
+    head = [f"**{_escape(page.title)}**" + (f" ({_escape(page.subtitle)})" if page.subtitle else ""), ""]
+    notes = [f"- {_escape(note)}" for note in page.notes]
+    return "\n".join([*head, *table, *([""] if notes else []), *notes])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(_escape(cell) for cell in cells)} |"
+
+
+def _escape(text: str) -> str:
+    """Only what Markdown would take for markup: a bar ends a cell, ``[45]`` may become a link."""
+    for sign in ("\\", "|", "*", "_", "`", "[", "]", "<"):
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("\n", " ")

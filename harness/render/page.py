@@ -1,0 +1,65 @@
+"""What every format prints: a page of plain text cells for people, and the records behind it for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Tone = Literal["plain", "good", "bad", "high", "open", "quiet"]
+"""How a line ended; a format with colours gives each its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    head: str
+    align: Literal["left", "right"] = "left"
+    place: Literal["column", "beneath", "away", "under"] = "column"
+    """On a terminal: always a column; where the page is too narrow, listed beneath the table or left to the other
+    formats; always under its line."""
+    toned: bool = False
+    """Takes the tone of its line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    cells: tuple[str, ...]
+    group: str = ""
+    """A heading over consecutive lines that share it."""
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A table to be printed. No renderer knows more than this."""
+
+    title: str
+    subtitle: str = ""
+    group: str = ""
+    """What the groups are (``Dataset``), where a format prints them as a column; empty: there are none."""
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()
+    records: tuple[Mapping[str, object], ...] = ()
+    """One for each line, the same keys in all: what CSV and JSON carry. Accuracies in percent, None where unknown."""
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Column heads of a format that prints the group as a column."""
+        heads = tuple(column.head for column in self.columns)
+        return (heads[0], self.group, *heads[1:]) if self.group else heads
+
+    @property
+    def aligns(self) -> tuple[str, ...]:
+        aligns = tuple(column.align for column in self.columns)
+        return (aligns[0], "left", *aligns[1:]) if self.group else aligns
+
+    def without_empty_columns(self) -> Page:
+        kept = [i for i in range(len(self.columns)) if any(line.cells[i] for line in self.lines)]
+        lines = (replace(line, cells=tuple(line.cells[i] for i in kept)) for line in self.lines)
+        return replace(self, columns=tuple(self.columns[i] for i in kept), lines=tuple(lines))
+
+    def flat(self) -> Iterator[tuple[str, ...]]:
+        """The cells of every line, its group among them, as `heads` names them."""
+        for line in self.lines:
+            yield (line.cells[0], line.group, *line.cells[1:]) if self.group else line.cells

@@ -1,0 +1,276 @@
+"""What a verb does between the command line and the page: load, plan, look into the store, train, look again."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import baselines
+from harness import data, environment, tables
+from harness.errors import UserError, UserErrors
+from harness.plan import Context, Identify, Plan, State, parse_only, plan, plan_cells, state, stored_data
+from harness.plugins import absolute, load_plugins
+from harness.spec import OFFICIAL, Cell, Preset, Protocol
+from harness.status import Standing
+from harness.store import Store
+
+if TYPE_CHECKING:
+    from harness.render import Page
+
+PROTOCOL = "paper"
+"""What `--protocol` is unless it is given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Plans, what the store holds for each, and what went wrong on the way."""
+
+    plans: tuple[Plan, ...]
+    states: tuple[State, ...]
+    problems: tuple[UserError, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Every cell has its result; rows that nothing can train yet do not count."""
+        return all(len(state.done) == len(plan.cells) for plan, state in zip(self.plans, self.states, strict=True))
+
+
+def look(options: argparse.Namespace) -> Seen:
+    """For `table`: nothing is trained, and no data need be at hand."""
+    store = Store(options.store)
+    missing: dict[str, UserError] = {}
+    identify = at_hand(options.data, store, missing) if options.data else stored_data(store)
+    plans = _plans(options, store, identify)
+    states = tuple(state(plan, store) for plan in plans)
+    return Seen(plans=plans, states=states, problems=store.problems)
+
+
+def train(options: argparse.Namespace) -> Seen:
+    """For `run`: train what is missing. Raises UserError if nothing can be done at all, KeyboardInterrupt on Ctrl-C."""
+    from harness import launch
+
+    launch.check_place(options.on)
+    store, missing = Store(options.store), dict[str, UserError]()
+    plans = _plans(options, store, at_hand(options.data, store, missing))
+    store.prepare()
+    cells = _to_train(plans, store, retry=options.retry == "failed")
+    able = [cell for cell in cells if cell.dataset not in missing]
+    if missing and not able and not any(state(plan, store).done for plan in plans):
+        raise UserErrors(missing.values())
+    damaged = store.problems
+    _say(damaged)
+    ended = _launch(able, _all_cells(plans), store, options) if able else {}
+    again = Store(options.store)  # forgets what was said of files that were moved aside since
+    states = tuple(state(plan, again) for plan in plans)
+    errors = dict.fromkeys(text.removeprefix("error: ") for text in ended.values() if text.startswith("error: "))
+    problems = [*missing.values(), *again.problems, *(UserError(line) for line in errors), *_failed(states, options)]
+    return Seen(plans=plans, states=states, problems=tuple(problems))
+
+
+def dry_run(options: argparse.Namespace) -> str:
+    """The cells, what is done, and how long the rest will take."""
+    from harness import launch
+    from harness.columns import columns
+    from harness.forecast import forecast
+    from harness.progress import duration
+    from harness.status import describe
+
+    launch.check_place(options.on)
+    store, missing = Store(options.store), dict[str, UserError]()
+    plans = _plans(options, store, at_hand(options.data, store, missing))
+    rows, todo = [], []
+    for cell in _all_cells(plans):
+        kind, text = describe(cell, store.outcome(cell), store)
+        rows.append((kind, cell.key, cell.label, "no data" if kind == "missing" and cell.dataset in missing else text))
+        if kind == "missing" or (kind == "failed" and options.retry == "failed"):
+            todo.append(cell)
+    able = [cell for cell in todo if cell.dataset not in missing]
+    _say([*missing.values(), *store.problems])
+    environment.limit_threads(options.threads)
+    jobs = min(options.jobs or launch.default_jobs(options.on, environment.gpus()), max(1, len(able)))
+    expected = forecast(able, _measure(options), jobs)
+    lines = [f"{len(rows)} cells, {len(todo)} to train"]
+    if expected.costs:
+        lines.append(f"about {duration(expected.wall_seconds)} with {jobs} at once, by a few steps of each shape here:")
+        costs = [
+            (f"{c.cells} x", c.cell.label.rpartition("/")[0], f"{duration(c.seconds_per_cell)} each")
+            for c in expected.costs
+        ]
+        lines.append(columns(costs, indent="  "))
+    return "\n".join([columns(rows), *lines] if rows else lines)
+
+
+def claims(options: argparse.Namespace) -> tuple[Page, tuple[UserError, ...]]:
+    """Every claim as printed, and as measured by what the store holds."""
+    from harness.claims import as_measured, as_printed, choose, load_claims, load_tables
+    from harness.render import claims_page
+
+    chosen = choose(load_claims(), options.names)
+    printed, store = load_tables(chosen), Store(options.store)
+    context, only = _context(options), parse_only(options.only)
+    plans = {name: plan(table, context, only=only, identify=stored_data(store)) for name, table in printed.items()}
+    outcomes = {key: o for planned in plans.values() for key, o in state(planned, store).outcomes.items()}
+    page = claims_page(
+        chosen,
+        {claim.name: as_printed(claim, printed) for claim in chosen},
+        {claim.name: as_measured(claim, printed, plans, outcomes) for claim in chosen},
+        protocol=context.protocol.name,
+        preset=options.preset,
+    )
+    return page, store.problems
+
+
+def standings(options: argparse.Namespace) -> tuple[list[Standing], Store]:
+    """For `status`: the tables asked for; without any, all that was begun, under every protocol and preset."""
+    store = Store(options.store)
+    presets = [options.preset] if options.preset or options.targets else [None, *tables.preset_names()]
+    protocols = [options.protocol] if options.protocol else [PROTOCOL]
+    if not options.protocol and not options.targets:
+        protocols = tables.protocol_names()
+    plugins, identify, only = load_plugins(options.plugin), stored_data(store), parse_only(options.only)
+    found = []
+    for name, protocol, preset in itertools.product(options.targets or tables.table_names(), protocols, presets):
+        context = _context_of(tables.load_protocol(protocol), _preset(preset), options.seeds, plugins)
+        planned = plan(tables.load_table(name), context, only=only, identify=identify)
+        standing = Standing(plan=planned, state=state(planned, store), command=_command(name, planned, options))
+        if standing.begun or options.targets:
+            found.append(standing)
+    return found, store
+
+
+def at_hand(root: Path | None, store: Store, missing: dict[str, UserError]) -> Identify:
+    """The samples that are here; for a data set that is not, what the store has, and the reason goes into `missing`."""
+
+    def identify(cells: Sequence[Cell]) -> Mapping[str, str]:
+        found = {}
+        for dataset in dict.fromkeys(cell.dataset for cell in cells):
+            try:
+                found[dataset] = data.identify(dataset, root)
+            except UserError as error:
+                missing[dataset] = error
+                found |= stored_data(store)([cell for cell in cells if cell.dataset == dataset])
+        return {dataset: found.get(dataset, OFFICIAL) for dataset in found}
+
+    return identify
+
+
+def _plans(options: argparse.Namespace, store: Store, identify: Identify) -> tuple[Plan, ...]:
+    """One for each table named; cells named by key or path make one more, together."""
+    context, only = _context(options), parse_only(options.only)
+    named = [name for name in options.targets if not _is_cell(name, store)]
+    cells = [_cell(name, store) for name in options.targets if name not in named]
+    made = [plan(tables.load_table(name), context, only=only, identify=identify) for name in named]
+    return (*made, plan_cells(cells)) if cells else tuple(made)
+
+
+def _is_cell(name: str, store: Store) -> bool:
+    path = Path(name)
+    return path.is_dir() or path.name in ("cell.json", "result.json") or bool(len(name) > 5 and store.find(name))
+
+
+def _cell(name: str, store: Store) -> Cell:
+    from harness.show import find_cell
+
+    return find_cell(name, store)[0]
+
+
+def _context(options: argparse.Namespace) -> Context:
+    protocol = tables.load_protocol(options.protocol or PROTOCOL)
+    return _context_of(protocol, _preset(options.preset), options.seeds, load_plugins(options.plugin))
+
+
+def _context_of(
+    protocol: Protocol, preset: Preset | None, seeds: tuple[int, ...], plugins: Mapping[str, str]
+) -> Context:
+    return Context(
+        protocol=protocol,
+        preset=preset,
+        seeds=seeds,
+        methods=baselines.METHODS,
+        architectures=baselines.ARCHITECTURES,
+        datasets=data.names(),
+        plugins=plugins,
+    )
+
+
+def _preset(name: str | None) -> Preset | None:
+    return tables.load_preset(name) if name else None
+
+
+def _all_cells(plans: Sequence[Plan]) -> list[Cell]:
+    return list(dict.fromkeys(cell for plan in plans for cell in plan.cells))
+
+
+def _to_train(plans: Sequence[Plan], store: Store, *, retry: bool) -> list[Cell]:
+    """Cells without a result, those that run elsewhere included; damaged results are set aside, failures forgiven."""
+    states = [state(plan, store) for plan in plans]
+    failed = dict.fromkeys(cell for s in states for cell in s.failed)
+    todo = [cell for cell in _all_cells(plans) if not any(cell in s.done for s in states)]
+    for cell in todo:
+        store.set_aside(cell)
+        if retry and cell in failed:
+            store.forgive(cell)
+    return [cell for cell in todo if retry or cell not in failed]
+
+
+def _launch(cells: Sequence[Cell], every: Sequence[Cell], store: Store, options: argparse.Namespace) -> dict[str, str]:
+    from rich.console import Console
+
+    from harness import launch
+    from harness.progress import Monitor
+
+    os.environ[environment.COMMAND] = environment.command_line(sys.argv[1:])
+    gpus = environment.gpus()
+    jobs = 1 if options.on == "inline" else options.jobs or launch.default_jobs(options.on, gpus)
+    how = launch.Options(
+        on=options.on,
+        jobs=jobs,
+        threads=options.threads,
+        data_root=options.data.resolve() if options.data else None,
+        plugins=absolute(options.plugin),
+        gpus=gpus if options.on == "local" else (),
+    )
+    console = Console(stderr=True)
+    with Monitor(cells, len(every) - len(cells), store, jobs, console) as monitor:
+        return launch.run(cells, store, how, monitor.watch)
+
+
+def _failed(states: Sequence[State], options: argparse.Namespace) -> list[UserError]:
+    count = len(dict.fromkeys(cell for s in states for cell in s.failed))
+    again = options.command if options.retry else f"{options.command} --retry failed"
+    return [UserError(f"{_count(count, 'cell')} failed", to_type=f"to try again, type: {again}")] if count else []
+
+
+def _measure(options: argparse.Namespace) -> Callable[[Cell], float]:
+    def measure(cell: Cell) -> float:
+        from harness.worker import time_step
+
+        return time_step(cell, options.data)
+
+    return measure
+
+
+def _command(name: str, plan: Plan, options: argparse.Namespace) -> str:
+    """What to type to train what a plan misses."""
+    words = ["python -m harness run", name]
+    words += [f"--preset {plan.preset}"] if plan.preset else []
+    words += [f"--protocol {plan.protocol}"] if plan.protocol != PROTOCOL else []
+    words += [f"--store {options.store}"] if options.store != Path("results/runs") else []
+    words += [f"--data {options.data}"] if options.data else []
+    words += [f"--plugin {plugin}" for plugin in options.plugin]
+    return " ".join(words)
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _say(errors: Sequence[UserError]) -> None:
+    for error in errors:
+        print(f"harness: {error}", file=sys.stderr)

@@ -1,0 +1,203 @@
+"""The rule by which a row is judged, in one place: mean, deviation, interval, tolerance, verdict.
+
+A printed number `p` is the mean of `k` runs (`Row.runs`), a measured mean `m` that of `n` seeds with sample standard
+deviation `s`. If both come from one normal distribution then, with probability 95 %,
+
+    |m - p| <= t(.975, n-1) · s · sqrt(1/n + 1/k)
+
+The row is *reproduced* when that holds, else *above* or *below*. For n = 3 and k = 1 the bound is 4.97 s: three seeds
+tell only large differences, which is why the bound is always shown. A seed that failed, diverged, runs or is missing
+makes the row *incomplete*; a preset, a stand-in or a variant of the data makes it *not comparable*.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.plan import Line, Plan
+from harness.result import Failure, Progress, Result
+from harness.spec import OFFICIAL, Cell
+
+CONFIDENCE = 0.95
+Outcome = Result | Failure | Progress | None
+"""What the store holds for a cell: finished, failed, running, nothing."""
+
+
+class Verdict(StrEnum):
+    REPRODUCED = "reproduced"
+    ABOVE = "above"
+    BELOW = "below"
+    NOT_COMPARABLE = "not comparable"
+    INCOMPLETE = "incomplete"
+    UNPUBLISHED = "no published number"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Mean, sample standard deviation (ddof 1) and t interval of a few numbers; None where n is too small."""
+
+    n: int
+    mean: float | None
+    std: float | None
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowSummary:
+    """What the store says about one row. Accuracies and deviations in percentage points."""
+
+    asked: int
+    """Seeds asked for; 0 where the row is not trained (then `blank` says why)."""
+    accuracies: tuple[tuple[int, float], ...]
+    """(seed, accuracy) of the finished seeds, the epoch by the recipe's `report` rule."""
+    sample: Sample
+    """Over `accuracies`: never over fewer seeds than its `n` says."""
+    best: float | None
+    last: float | None
+    """Mean over the finished seeds of the best and of the last epoch."""
+    difference: float | None
+    """Measured mean minus the printed number."""
+    tolerance: float | None
+    """Largest |difference| that still counts as reproduced."""
+    verdict: str
+    """A `Verdict`, or the `blank` text of a row that is not trained."""
+    evidence: str
+    """``3/3 seeds, fold exact 3/3, official data``."""
+    running: int
+    missing: int
+    variant: bool
+    """Some seed saw other samples than the published ones."""
+    troubles: tuple[str, ...] = ()
+    """One line for each seed that failed, diverged, or ended in NaN."""
+
+
+def sample(values: Sequence[float]) -> Sample:
+    """Raises nothing: an empty list has no mean, a single value no deviation."""
+    n = len(values)
+    mean = statistics.fmean(values) if n else None
+    if mean is None or n < 2:
+        return Sample(n=n, mean=mean, std=None, interval=None)
+    std = statistics.stdev(values)
+    half = quantile(n - 1) * std / math.sqrt(n)
+    return Sample(n=n, mean=mean, std=std, interval=(mean - half, mean + half))
+
+
+@functools.cache
+def quantile(freedom: int) -> float:
+    """Two-sided `CONFIDENCE` quantile of Student's t."""
+    from scipy.special import stdtrit  # late: most of a second, and an empty store needs none of it
+
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+
+
+def reach(n: int, runs: float = 1) -> float:
+    """The rule's bound in units of s: means of `n` seeds and of `runs` runs differ by less, 95 times in 100."""
+    return quantile(n - 1) * math.sqrt(1 / n + 1 / runs)
+
+
+def seeds_to_decide(difference: float, std: float, runs: float = math.inf, most: int = 10_000) -> int | None:
+    """Seeds after which `difference` exceeds the bound, should mean and `std` stay as they are.
+
+    `runs`: the runs behind the number compared with (infinite: an exact one, or a paired difference from 0).
+    None: no number of seeds does, since the spread of those runs alone covers the difference.
+    """
+    size = abs(difference)
+    if std == 0:
+        return 2 if size > 0 else None
+    if size <= reach(most, runs) * std:
+        return None
+    first, last = 2, most
+    while first < last:  # the bound falls with n
+        middle = (first + last) // 2
+        first, last = (first, middle) if size > reach(middle, runs) * std else (middle + 1, last)
+    return first
+
+
+def summarise(line: Line, plan: Plan, outcomes: Mapping[str, Outcome]) -> RowSummary:
+    """One row of `plan` from what the store holds, by cell key; a key that is absent is a missing seed."""
+    found = [(cell, outcomes.get(cell.key)) for cell in line.cells]
+    results = [o for _, o in found if isinstance(o, Result) and math.isfinite(o.accuracy)]
+    accuracies = tuple((o.cell.seed, o.accuracy) for o in results)
+    spread = sample([accuracy for _, accuracy in accuracies])
+    printed, asked = line.row.accuracy, len(line.cells)
+    variant = any(cell.data != OFFICIAL for cell in line.cells)
+    return RowSummary(
+        asked=asked,
+        accuracies=accuracies,
+        sample=spread,
+        best=_mean([r.best_accuracy for r in results]),
+        last=_mean([r.last_accuracy for r in results]),
+        difference=None if spread.mean is None or printed is None else spread.mean - printed,
+        tolerance=None if spread.std is None or printed is None else reach(spread.n, line.row.runs) * spread.std,
+        verdict=line.blank or _verdict(line, plan, spread, variant),
+        evidence=_evidence(line, found, results, variant) if line.cells else "",
+        running=sum(isinstance(o, Progress) for _, o in found),
+        missing=sum(o is None for _, o in found),
+        variant=variant,
+        troubles=tuple(text for cell, outcome in found if (text := _trouble(cell, outcome))),
+    )
+
+
+def _verdict(line: Line, plan: Plan, spread: Sample, variant: bool) -> Verdict:
+    stand_in = any(cell.dataset != line.row.dataset for cell in line.cells)
+    if spread.n < len(line.cells) or spread.n == 0:
+        return Verdict.INCOMPLETE
+    if plan.preset is not None or variant or stand_in:
+        return Verdict.NOT_COMPARABLE
+    if line.row.accuracy is None:
+        return Verdict.UNPUBLISHED
+    if spread.mean is None or spread.std is None:  # one seed has no spread to judge by
+        return Verdict.INCOMPLETE
+    return judge(spread.mean, spread.std, spread.n, line.row.accuracy, line.row.runs)
+
+
+def judge(mean: float, std: float, n: int, printed: float, runs: int) -> Verdict:
+    """The rule itself; see the head of this module."""
+    difference = mean - printed
+    if abs(difference) <= reach(n, runs) * std + 1e-9:  # 1e-9: equal numbers, subtracted in floating point
+        return Verdict.REPRODUCED
+    return Verdict.ABOVE if difference > 0 else Verdict.BELOW
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return statistics.fmean(values) if values else None
+
+
+def _evidence(line: Line, found: Sequence[tuple[Cell, Outcome]], results: Sequence[Result], variant: bool) -> str:
+    running = [o for _, o in found if isinstance(o, Progress)]
+    parts = [f"{len(results)}/{len(line.cells)} seeds"]
+    if running:
+        parts.append(f"{len(running)} running (epoch {min(o.epoch for o in running)}/{running[0].epochs})")
+    if results:
+        parts.append(_fold_evidence(results))
+        stand_ins = {cell.dataset for cell in line.cells} - {line.row.dataset}
+        parts.append(f"{'variant' if variant else next(iter(stand_ins), 'official')} data")
+    return ", ".join(parts)
+
+
+def _fold_evidence(results: Sequence[Result]) -> str:
+    """Every fold of every finished seed; `exact` where one is claimed to be, and no spike differed."""
+    proved = sum(bool(r.proofs) and all(proof.passed for proof in r.proofs) for r in results)
+    exact = sum(fold_exact(r) is True for r in results)
+    kind = "fold exact" if exact == proved and exact else "fold passed"
+    return f"{kind} {proved}/{len(results)}" if any(r.proofs for r in results) else "no fold proof"
+
+
+def fold_exact(result: Result) -> bool | None:
+    """Whether the folds claimed to be exact were, spike by spike; None where none is claimed."""
+    claimed = [proof for proof in result.proofs if proof.exact]
+    return all(proof.passed and proof.mismatches == 0 for proof in claimed) if claimed else None
+
+
+def _trouble(cell: Cell, outcome: Outcome) -> str:
+    if isinstance(outcome, Failure):
+        verb = {"diverged": "diverged", "fold": "failed its fold proof", "error": "failed", "killed": "was killed"}
+        return f"seed {cell.seed} {verb[outcome.kind]} at epoch {outcome.epoch}: {outcome.reason}"
+    if isinstance(outcome, Result) and not math.isfinite(outcome.accuracy):
+        return f"seed {cell.seed} ended with an accuracy of {outcome.accuracy}"
+    return ""

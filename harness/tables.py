@@ -1,0 +1,119 @@
+"""The paper as data: find and decode the tables, protocols, presets and display names under `tables/`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from harness.decode import decode
+from harness.errors import UserError, did_you_mean
+from harness.spec import Preset, Protocol, Row, Spec, Table
+
+NOT_TABLES = frozenset({"claims", "names"})
+"""Files beside the tables that are something else; so is every ``figure*.toml``."""
+
+
+class Names(Spec, frozen=True, kw_only=True):
+    """How the paper prints what the registries call by lower-case names."""
+
+    dataset: dict[str, str]
+    method: dict[str, str]
+    architecture: dict[str, str]
+
+
+def folder() -> Path:
+    """Where the shipped TOML lies: inside an installed package, or beside `harness/` in a clone."""
+    here = Path(__file__).parent
+    # The wheel's copy goes first: in site-packages the folder beside `harness/` called `tables` is PyTables.
+    return wheel if (wheel := here / "_tables").is_dir() else here.parent / "tables"
+
+
+def table_names() -> list[str]:
+    names = (path.stem for path in folder().glob("*.toml"))
+    return sorted(name for name in names if name not in NOT_TABLES and not name.startswith("figure"))
+
+
+def protocol_names() -> list[str]:
+    return sorted(path.stem for path in (folder() / "protocols").glob("*.toml"))
+
+
+def preset_names() -> list[str]:
+    return sorted(path.stem for path in (folder() / "presets").glob("*.toml"))
+
+
+def load_table(name_or_path: str | Path) -> Table:
+    """A shipped table by name, or the user's own by the path of its TOML file. Raises UserError, UserErrors."""
+    given = Path(name_or_path)
+    if given.suffix == ".toml" or given.name != str(name_or_path):
+        if not given.is_file():
+            raise UserError(f"no table file `{name_or_path}`", to_type=f"shipped tables: {', '.join(table_names())}")
+        return decode(given, Table, _check_table)
+    return decode(_named("table", str(name_or_path), folder(), table_names()), Table, _check_table)
+
+
+def load_protocol(name: str) -> Protocol:
+    return decode(_named("protocol", name, folder() / "protocols", protocol_names()), Protocol, _check_protocol)
+
+
+def load_preset(name: str) -> Preset:
+    return decode(_named("preset", name, folder() / "presets", preset_names()), Preset, _check_preset)
+
+
+def display(kind: Literal["dataset", "method", "architecture"], name: str) -> str:
+    """`name` as the paper prints it (``cifar10`` -> ``CIFAR-10``); a name it does not know stays as it is."""
+    return getattr(_names(), kind).get(name, name)
+
+
+def method_label(row: Row) -> str:
+    """The method as this row's table prints it."""
+    return row.label or display("method", row.method)
+
+
+def table_label(name: str) -> str:
+    """``table2`` -> ``Table 2``; a user's own name stays."""
+    number = name.removeprefix("table")
+    return f"Table {number}" if number.isdigit() and number != name else name
+
+
+@functools.cache
+def _names() -> Names:
+    return decode(folder() / "names.toml", Names)
+
+
+def _named(kind: str, name: str, where: Path, known: list[str]) -> Path:
+    if name not in known:
+        raise UserError(f"unknown {kind} `{name}`", to_type=did_you_mean(name, known))
+    return where / f"{name}.toml"
+
+
+def _check_table(table: Table, file: str) -> Iterator[UserError]:
+    if not table.row:
+        yield UserError("has no rows", file, "write at least one [[row]]")
+    for number, row in enumerate(table.row, start=1):
+        yield from _check_row(row, f"{file}: row {number}")
+
+
+def _check_row(row: Row, where: str) -> Iterator[UserError]:
+    if row.timesteps < 1:
+        yield UserError(f"`timesteps` is {row.timesteps}", where, "write 1 or more")
+    if row.accuracy is not None and not 0 <= row.accuracy <= 100:
+        yield UserError(f"`accuracy` is {row.accuracy}", where, "write percent, 0 to 100")
+    if row.std is not None and not 0 <= row.std <= 100:
+        yield UserError(f"`std` is {row.std}", where, "write percentage points, 0 or more")
+    if row.runs < 1:
+        yield UserError(f"`runs` is {row.runs}", where, "write 1 or more")
+
+
+def _check_protocol(protocol: Protocol, file: str) -> Iterator[UserError]:
+    for dataset, recipe in protocol.recipe.items():
+        if recipe.epochs < 1 or recipe.batch < 1:
+            yield UserError("`epochs` and `batch` must be 1 or more", f"{file}: recipe: {dataset}")
+
+
+def _check_preset(preset: Preset, file: str) -> Iterator[UserError]:
+    selectable = ("method", "architecture", "dataset", "timesteps", "seed")
+    for key in preset.only:
+        if key not in selectable:
+            yield UserError(f"unknown key `{key}`", f"{file}: only", did_you_mean(key, selectable))
