@@ -15,7 +15,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of stored records. Unknown fields are ignored, so a newer store can still be read."""
 
 
-class Curve(Record):
+class Curve(Record, frozen=True):
     """One entry an epoch. Accuracies in percent, losses in nats, seconds of wall time."""
 
     train_loss: tuple[float, ...] = ()
@@ -26,7 +26,7 @@ class Curve(Record):
     seconds: tuple[float, ...] = ()
 
 
-class LayerCheck(Record):
+class LayerCheck(Record, frozen=True):
     """One spiking layer in a fold proof: how many spikes, how many of them differ after folding."""
 
     name: str
@@ -40,7 +40,7 @@ class LayerCheck(Record):
         return self.spikes / self.neurons if self.neurons else 0.0
 
 
-class FoldProof(Record):
+class FoldProof(Record, frozen=True):
     """That one fold changed nothing: the network before and after it, on the same real test batches."""
 
     fold: str
@@ -63,7 +63,7 @@ class FoldProof(Record):
         return sum(layer.mismatches for layer in self.layers)
 
 
-class Result(Record, kw_only=True):
+class Result(Record, frozen=True, kw_only=True):
     """One finished cell. Everything but `curve.seconds`, `environment` and the times repeats to the bit."""
 
     version: int = RESULT_VERSION
@@ -91,7 +91,7 @@ class Result(Record, kw_only=True):
         return self.best_accuracy if self.cell.recipe.report == "best" else self.last_accuracy
 
 
-class Failure(Record):
+class Failure(Record, frozen=True):
     """A cell that ended without a result. Shown in its table; retried only when asked."""
 
     cell: Cell
@@ -104,7 +104,7 @@ class Failure(Record):
     traceback: str = ""
 
 
-class Progress(Record):
+class Progress(Record, frozen=True):
     """Where a running cell is; rewritten at least once an epoch, its file time is the heartbeat."""
 
     epoch: int

@@ -6,13 +6,14 @@ whatever does not (device, workers, job packing) is recorded in its result inste
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 KEY_VERSION = 1
-"""Part of every key. Raise it only when the meaning of an existing field changes: all stored results become strangers."""
+"""Part of every key. Raise it only when the meaning of a field changes: all stored results become strangers."""
 
 OFFICIAL = "official"
 """`Cell.data` of the published samples; any other sample set is named ``variant-<fingerprint>``."""
@@ -25,7 +26,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
 
-class Recipe(Spec):
+class Recipe(Spec, frozen=True):
     """How a network is trained: optimiser, schedule, data preparation, and which epoch is reported."""
 
     epochs: int
@@ -54,7 +55,7 @@ class Recipe(Spec):
     test_samples: int | None = None
 
 
-class Cell(Spec):
+class Cell(Spec, frozen=True):
     """One training run: method × architecture × dataset × timesteps × recipe × seed."""
 
     method: str
@@ -79,7 +80,7 @@ class Cell(Spec):
         return f"{self.method}/{self.architecture}/{self.dataset}/T{self.timesteps}/seed{self.seed}"
 
 
-class Row(Spec):
+class Row(Spec, frozen=True):
     """One line of a table of the paper: what was trained, and the number printed for it (percent)."""
 
     method: str
@@ -98,7 +99,7 @@ class Row(Spec):
     note: str = ""
 
 
-class Table(Spec):
+class Table(Spec, frozen=True):
     """An ordered list of rows, and what must be said beneath them."""
 
     name: str
@@ -107,7 +108,7 @@ class Table(Spec):
     footnote: tuple[str, ...] = ()
 
 
-class Protocol(Spec):
+class Protocol(Spec, frozen=True):
     """A named set of recipes, one for each data set, and where each setting comes from."""
 
     name: str
@@ -116,7 +117,7 @@ class Protocol(Spec):
     source: dict[str, str] = {}
 
 
-class Overlay(Spec):
+class Overlay(Spec, frozen=True):
     """Fields of a recipe that a preset replaces; None leaves the protocol's value."""
 
     epochs: int | None = None
@@ -134,7 +135,7 @@ class Overlay(Spec):
         return msgspec.structs.replace(recipe, **given)
 
 
-class Preset(Spec):
+class Preset(Spec, frozen=True):
     """An overlay that shrinks a table to what a machine can do. Its results are never mixed with full ones."""
 
     name: str
@@ -152,4 +153,18 @@ class Preset(Spec):
 
 def canonical(spec: Spec) -> bytes:
     """Deterministic JSON of `spec` (sorted keys, defaults left out), with the key version in front."""
-    return b"v%d:" % KEY_VERSION + msgspec.json.encode(spec, order="sorted")
+    return b"v%d:" % KEY_VERSION + msgspec.json.encode(_sparse(spec), order="sorted")
+
+
+def _sparse(spec: Spec) -> dict[str, Any]:
+    """The fields that differ from their defaults. msgspec's `omit_defaults` compares by identity: a default that a
+    TOML file spells out would stay, and the key change once the cell has been read back from its result."""
+    given = ((name, getattr(spec, name), default) for name, default in _defaults(type(spec)))
+    return {name: _sparse(v) if isinstance(v, Spec) else v for name, v, default in given if v != default}
+
+
+@functools.cache
+def _defaults(kind: type[Spec]) -> tuple[tuple[str, Any], ...]:
+    """(field, default) in order; the fields without one come first and have a default that equals nothing."""
+    names, defaults = kind.__struct_fields__, kind.__struct_defaults__
+    return tuple(zip(names, (*[msgspec.NODEFAULT] * (len(names) - len(defaults)), *defaults), strict=True))

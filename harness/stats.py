@@ -165,7 +165,8 @@ def judge(mean: float, std: float, n: int, printed: float, runs: int) -> Verdict
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    return statistics.fmean(values) if values else None
+    """None also where one of them is not a number: a mean over the others would be a silent one."""
+    return statistics.fmean(values) if values and all(map(math.isfinite, values)) else None
 
 
 def _evidence(line: Line, found: Sequence[tuple[Cell, Outcome]], results: Sequence[Result], variant: bool) -> str:

@@ -9,27 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from outcomes import proof, result
 
 from harness import stats
 from harness.plan import Line, Plan
-from harness.result import Curve, Failure, FoldProof, LayerCheck, Progress, Result
+from harness.result import Failure, Progress, Result
 from harness.spec import Cell, Recipe, Row, Table
 from harness.stats import Verdict, judge, reach, sample, seeds_to_decide, summarise
 
 ROW = Row(method="mpbn", architecture="resnet20", dataset="cifar10", timesteps=2, accuracy=93.54)
-
-
-def proof(**changes: Any) -> FoldProof:
-    layer = LayerCheck(name="lif", neurons=1000, spikes=300, mismatches=0)
-    given = {"fold": "mpbn-threshold", "precision": "float32", "samples": 9, "layers": (layer,), "logit_difference": 0.0}
-    given |= {"accuracy_before": 90.0, "accuracy_after": 90.0, "exact": True, "passed": True}
-    return FoldProof(**(given | changes))
-
-
-def result(cell: Cell, accuracy: float, **changes: Any) -> Result:
-    given = {"curve": Curve(), "best_accuracy": accuracy, "best_epoch": 1, "last_accuracy": accuracy - 0.2}
-    given |= {"parameters": 1, "proofs": (proof(),), "samples": {}, "environment": {}, "started": "", "finished": ""}
-    return Result(cell=cell, seconds=1.0, **(given | changes))
 
 
 def line(row: Row = ROW, seeds: int = 3, **changes: Any) -> Line:

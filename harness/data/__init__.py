@@ -7,7 +7,9 @@ A new set is a new file there that ends in ``DATASET = register(...)``; a file `
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -50,12 +52,14 @@ def register(dataset: AnyDataset) -> AnyDataset:
 
 def locate(name: str, root: Path | None = None) -> str:
     """Where the data set is (for people), quickly. Raises one UserError that says how to get it if it is not there."""
-    return _get(name).locate(data_root(root))
+    with _readable(name):
+        return _get(name).locate(data_root(root))
 
 
 def identify(name: str, root: Path | None = None) -> str:
     """`official` or ``variant-<12 hex>``. Reads every sample the first time, a cache afterwards. Raises UserError."""
-    return _get(name).identify(data_root(root))
+    with _readable(name):
+        return _get(name).identify(data_root(root))
 
 
 def load(name: str, root: Path | None, recipe: Recipe, timesteps: int, *, device: torch.device | str) -> Data:
@@ -65,7 +69,18 @@ def load(name: str, root: Path | None, recipe: Recipe, timesteps: int, *, device
     """
     import torch
 
-    return _get(name).load(data_root(root), recipe, timesteps, torch.device(device))
+    with _readable(name):
+        return _get(name).load(data_root(root), recipe, timesteps, torch.device(device))
+
+
+@contextlib.contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """A file that vanished, a dangling link, a folder without permission: one line that names it."""
+    try:
+        yield
+    except OSError as problem:
+        where = str(problem.filename or name)
+        raise UserError(f"cannot be read ({problem.strerror or problem})", where, "check it and its folder") from None
 
 
 def _get(name: str) -> Dataset:

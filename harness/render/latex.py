@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.render.page import Line, Page
+from harness.render.page import Column, Line, Page
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -17,34 +17,41 @@ ESCAPES = str.maketrans(SPECIAL)
 
 
 def latex(page: Page) -> str:
-    aligns = "".join("r" if column.align == "right" else "l" for column in page.columns)
+    """Columns for a wide screen go beneath the table: a printed page has no room for them."""
+    kept = [i for i, column in enumerate(page.columns) if column.place != "beneath"]
     subtitle = f" ({escape(page.subtitle)})" if page.subtitle else ""
     body = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escape(page.title)}{subtitle}}}",
-        rf"\begin{{tabular}}{{{aligns}}}",
+        rf"\begin{{tabular}}{{{''.join(_align(page.columns[i]) for i in kept)}}}",
         r"\toprule",
-        _row([column.head for column in page.columns]),
+        _row([page.columns[i].head for i in kept]),
         r"\midrule",
-        *_lines(page.lines, len(page.columns)),
+        *_lines(page.lines, kept),
         r"\bottomrule",
         r"\end{tabular}",
-        *(rf"\par\smallskip\footnotesize {escape(note)}" for note in page.notes),
+        *(rf"\par\smallskip\footnotesize {escape(note)}" for note in (*page.beneath(kept), *page.notes)),
         r"\end{table}",
     ]
     return "\n".join(body)
 
 
-def _lines(lines: Sequence[Line], width: int) -> Iterator[str]:
-    group = None
+def _align(column: Column) -> str:
+    if column.place == "under":  # running text
+        return r"p{.2\linewidth}"
+    return "r" if column.align == "right" else "l"
+
+
+def _lines(lines: Sequence[Line], kept: Sequence[int]) -> Iterator[str]:
+    group = ""
     for line in lines:
         if line.group != group:
-            if group is not None:
+            if group:
                 yield r"\addlinespace"
             group = line.group
-            yield rf"\multicolumn{{{width}}}{{l}}{{\textit{{{escape(group)}}}}} \\"
-        yield _row(line.cells)
+            yield rf"\multicolumn{{{len(kept)}}}{{l}}{{\textit{{{escape(group)}}}}} \\"
+        yield _row([line.cells[i] for i in kept])
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -59,7 +59,32 @@ class Page:
         lines = (replace(line, cells=tuple(line.cells[i] for i in kept)) for line in self.lines)
         return replace(self, columns=tuple(self.columns[i] for i in kept), lines=tuple(lines))
 
+    def beneath(self, kept: Collection[int]) -> list[str]:
+        """``Evidence, rows 1–4: 3/3 seeds, ...`` for each text of columns that `kept` lacks, equal ones together."""
+        told: list[str] = []
+        for i, column in enumerate(self.columns):
+            if i in kept or column.place != "beneath":
+                continue
+            rows: dict[str, list[int]] = {}
+            for number, line in enumerate(self.lines, start=1):
+                if line.cells[i]:
+                    rows.setdefault(line.cells[i], []).append(int(line.cells[0]) if line.cells[0].isdigit() else number)
+            told += (f"{column.head}, {_rows(numbers)}: {text}" for text, numbers in rows.items())
+        return told
+
     def flat(self) -> Iterator[tuple[str, ...]]:
         """The cells of every line, its group among them, as `heads` names them."""
         for line in self.lines:
             yield (line.cells[0], line.group, *line.cells[1:]) if self.group else line.cells
+
+
+def _rows(numbers: Sequence[int]) -> str:
+    """``rows 1–3, 5`` for 1, 2, 3, 5."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    told = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
+    return f"row{'s' * (len(numbers) > 1)} {told}"

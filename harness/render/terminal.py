@@ -6,7 +6,7 @@ import io
 import itertools
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.render.page import Column, Line, Page
+from harness.render.page import Line, Page
 
 STYLES = {"good": "green", "bad": "red", "high": "blue", "open": "yellow", "quiet": "dim", "plain": ""}
 GAPS = (2, 1)
@@ -48,7 +48,7 @@ def terminal(page: Page, *, width: int | None = None, colour: bool | None = None
     console.print()
     layout = _layout(page, width)
     _print_table(console, page, layout)
-    _print_list(console, list(_beneath(page, layout.kept)))
+    _print_list(console, page.beneath(layout.kept))
     _print_list(console, page.notes)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
@@ -103,33 +103,6 @@ def _wrapped(widths: Sequence[int], total: int) -> list[int]:
 
 def _width(page: Page, column: int) -> int:
     return max([len(page.columns[column].head), *(len(line.cells[column]) for line in page.lines)])
-
-
-def _beneath(page: Page, kept: Sequence[int]) -> Iterator[str]:
-    """``Evidence, rows 1–4: 3/3 seeds, ...`` for every text of a column that did not fit, equal ones together."""
-    for i, column in enumerate(page.columns):
-        if i in kept or column.place != "beneath":
-            continue
-        rows: dict[str, list[int]] = {}
-        for line in page.lines:
-            if line.cells[i]:
-                rows.setdefault(line.cells[i], []).append(int(line.cells[0]))
-        yield from (f"{_head(column, numbers)}: {text}" for text, numbers in rows.items())
-
-
-def _head(column: Column, numbers: Sequence[int]) -> str:
-    return f"{column.head}, row{'s' * (len(numbers) > 1)} {_ranges(numbers)}"
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """``1–3, 5`` for 1, 2, 3, 5."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
 
 
 def _print_list(console: Console, items: Sequence[str]) -> None:

@@ -146,13 +146,14 @@ def _which_epoch(trained: Sequence[Shown]) -> str:
     text = "Measured: mean±sample standard deviation over n seeds, test accuracy in percent of the "
     if report != {"best"}:
         return text + "last epoch."
-    gaps = [
-        s.summary.best - s.summary.last for s in trained if s.summary.best is not None and s.summary.last is not None
-    ]
-    return text + (
-        "best epoch, as the paper's: chosen on the test set, it flatters "
-        f"(the last epoch is {statistics.fmean(gaps):.2f} points lower on average)."
+    best, last = (
+        [value for s in trained if (value := getattr(s.summary, name)) is not None] for name in ("best", "last")
     )
+    text += "best epoch, as the paper's: chosen on the test set, it flatters"
+    if len(best) != len(last):
+        return text + "."
+    gap = statistics.fmean(best) - statistics.fmean(last)
+    return f"{text} (the last epoch is {gap:.2f} points lower on average)."
 
 
 def _limits(plan: Plan, trained: Sequence[Shown]) -> list[str]:

@@ -257,6 +257,13 @@ def test_bad_trees_are_named(tmp_path: Path, tiny_cifar: TinyCifar) -> None:
         harness.data.locate("cifar10", tmp_path)
 
 
+def test_dangling_link_is_named(tmp_path: Path, tiny_cifar: TinyCifar) -> None:
+    link = write_tree(tmp_path, tiny_cifar) / "cifar10" / "test" / "dog" / "link.png"
+    link.symlink_to(tmp_path / "gone.png")
+    with pytest.raises(UserError, match=r"link\.png: cannot be read \(No such file"):
+        harness.data.locate("cifar10", tmp_path)
+
+
 def test_bad_batches_are_named(tmp_path: Path, tiny_cifar: TinyCifar) -> None:
     import pickle
 

@@ -1,0 +1,27 @@
+"""Results and fold proofs as a worker would leave them, with what a test does not care about filled in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.result import Curve, FoldProof, LayerCheck, Result
+from harness.spec import Cell
+
+
+def proof(**changes: Any) -> FoldProof:
+    layer = LayerCheck(name="lif", neurons=1000, spikes=300, mismatches=0)
+    given = {
+        "fold": "mpbn-threshold",
+        "precision": "float32",
+        "samples": 9,
+        "layers": (layer,),
+        "logit_difference": 0.0,
+    }
+    given |= {"accuracy_before": 90.0, "accuracy_after": 90.0, "exact": True, "passed": True}
+    return FoldProof(**(given | changes))
+
+
+def result(cell: Cell, accuracy: float, **changes: Any) -> Result:
+    given = {"curve": Curve(), "best_accuracy": accuracy, "best_epoch": 1, "last_accuracy": accuracy - 0.2}
+    given |= {"parameters": 1, "proofs": (proof(),), "samples": {}, "environment": {}, "started": "", "finished": ""}
+    return Result(cell=cell, seconds=1.0, **(given | changes))
