@@ -182,12 +182,8 @@ def affine(norm: nn.BatchNorm2d, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 def _scaled(conv: nn.Conv2d, slope: Tensor, shift: Tensor) -> nn.Conv2d:
     """`conv` followed by slope · x + shift, as one convolution; computed in float64, rounded once."""
-    folded = nn.Conv2d(
-        conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups
-    ).to(conv.weight)  # type: ignore[arg-type]
+    folded = copy.deepcopy(conv).requires_grad_(False)
     bias = 0.0 if conv.bias is None else conv.bias.double()
-    with torch.no_grad():
-        folded.weight.copy_(conv.weight.double() * slope.view(-1, 1, 1, 1))
-        assert folded.bias is not None
-        folded.bias.copy_(bias * slope + shift)
+    folded.weight.copy_(conv.weight.double() * slope.view(-1, 1, 1, 1))
+    folded.bias = nn.Parameter((bias * slope + shift).to(conv.weight), requires_grad=False)
     return folded

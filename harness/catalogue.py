@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import baselines
-from harness import data, launch, tables
+from harness import tables
 
 
 def _methods() -> Iterator[tuple[str, str]]:
@@ -17,7 +17,15 @@ def _architectures() -> Iterator[tuple[str, str]]:
 
 
 def _datasets() -> Iterator[tuple[str, str]]:
+    from harness import data  # late: it brings numpy
+
     return ((name, data.describe(name)) for name in data.names())
+
+
+def _places() -> Iterator[tuple[str, str]]:
+    from harness import launch
+
+    return iter(launch.PLACES.items())
 
 
 def _tables() -> Iterator[tuple[str, str]]:
@@ -41,7 +49,7 @@ KINDS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "tables": _tables,
     "presets": _presets,
     "protocols": _protocols,
-    "clusters": lambda: iter(launch.PLACES.items()),
+    "clusters": _places,
 }
 
 

@@ -1,4 +1,4 @@
-"""Save and resume a training run, to the bit. Two generations are kept; a damaged newest one falls back to the other."""
+"""Save and resume a training run, to the bit. Two generations are kept, so a damaged newest one loses one epoch."""
 
 from __future__ import annotations
 

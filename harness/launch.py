@@ -7,6 +7,7 @@ that matters is in the store, so this process may die at any moment: its jobs fi
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -36,6 +37,8 @@ PLACES = {
 }
 """What `--on` knows, with a description."""
 
+JOBS = ".jobs"
+"""Folder of the store for submitit's pickles and logs."""
 DEATHS = 3
 """A job that dies this often without finishing another epoch is recorded as killed."""
 POLL = 0.2
@@ -245,7 +248,12 @@ def _local_job(job: Job, cell: Cell, store_root: Path, options: Options, gpu: st
 
 
 def _inline_job(job: Job, cell: Cell, store_root: Path, options: Options) -> str:
-    return _guarded(job, cell, store_root, options, _redirect_python)
+    try:
+        return _guarded(job, cell, store_root, options, _redirect_python)
+    finally:
+        for handler in logging.getLogger().handlers:  # submitit's, which it never closes
+            if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).parent.parent.name == JOBS:
+                handler.close()
 
 
 def _guarded(
@@ -309,7 +317,7 @@ def _interrupts_held() -> Iterator[None]:
 @contextlib.contextmanager
 def _job_folder(store: Store) -> Iterator[Path]:
     """submitit's pickles and logs of this run: gone when it ends, as all that matters is in the store."""
-    home = store.root.resolve() / ".jobs"
+    home = store.root.resolve() / JOBS
     _remove_old(home)
     me = os.getpid()
     folder = home / f"{process.HOST}~{me}~{process.born(me)}"

@@ -78,6 +78,7 @@ class Monitor:
         self._elsewhere = tuple(cells)
 
     def stopping(self) -> None:
+        self._running = {}  # they are between two states: say nothing of them
         self._say("stopping the running cells ...")
 
     def _say(self, line: str) -> None:

@@ -15,6 +15,7 @@ from baselines.network import Network
 from baselines.parts.potential import MPBN
 from harness.result import FoldProof, LayerCheck
 
+Precision = Literal["float32", "float64"]
 Batches = Iterable[tuple[Tensor, Tensor]]
 
 
@@ -25,12 +26,15 @@ def prove(network: Network, batches: Batches) -> tuple[FoldProof, ...]:
     sit on the threshold may flip and are counted; in float64 not one may.
     """
     batches = list(batches)
+    networks: dict[Precision, Network] = {"float32": network, "float64": copy.deepcopy(network).double()}
     proofs = []
-    for precision, before in (("float32", network), ("float64", copy.deepcopy(network).double())):
+    for precision, before in networks.items():
         folded = fold_thresholds(before)
         if any(isinstance(module, MPBN) for module in network.modules()):
             proofs.append(compare(before, folded, batches, "mpbn-threshold", precision, exact=True))
-        proofs.append(compare(folded, fold_norms(folded), batches, "norm-conv", precision, exact=precision == "float64"))
+        proofs.append(
+            compare(folded, fold_norms(folded), batches, "norm-conv", precision, exact=precision == "float64")
+        )
     return tuple(proofs)
 
 
@@ -40,14 +44,15 @@ def compare(
     after: Network,
     batches: Batches,
     fold: str,
-    precision: Literal["float32", "float64"],
+    precision: Precision,
     exact: bool,
 ) -> FoldProof:
     """Run both networks on the same samples and compare every spike of every layer.
 
     A network with a silent or saturated layer proves nothing and does not pass.
     """
-    before.eval(), after.eval()
+    before.eval()
+    after.eval()
     names = list(before.spiking_layers())
     counts = torch.zeros(len(names), 3, dtype=torch.long)  # neurons, spikes, mismatches
     hits, samples, difference = [0, 0], 0, 0.0

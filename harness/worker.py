@@ -175,12 +175,11 @@ def first(data: Data, samples: int, batch: int) -> list[tuple[torch.Tensor, torc
 
 def describe_failure(cell: Cell, error: Exception, before: Failure | None) -> Failure:
     """Kind, one-line reason and traceback of what stopped a cell."""
-    kinds = {Diverged: "diverged", FoldFailed: "fold"}
-    expected = isinstance(error, (*kinds, UserError))
+    expected = isinstance(error, Diverged | FoldFailed | UserError)
     reason = str(error) if expected else f"{type(error).__name__}: {error}"
     return Failure(
         cell=cell,
-        kind=kinds.get(type(error), "error"),
+        kind="diverged" if isinstance(error, Diverged) else "fold" if isinstance(error, FoldFailed) else "error",
         reason=" ".join(reason.split()),
         epoch=getattr(error, "epoch", 0),
         when=now(),

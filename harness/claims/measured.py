@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.claims.printed import signed
+from harness.claims.printed import MINUS, signed
 from harness.claims.spec import Check, Claim, Compare, Folds, Place, Spread, pairs, select
 from harness.plan import Line, Plan
 from harness.result import Failure, Result
@@ -32,6 +32,8 @@ class Difference:
     verdict: MeasuredVerdict
     p: float | None
     """Two-sided, paired t test against the claimed margin. Not corrected: Holm over a family belongs to its reader."""
+    fold: bool = False
+    """A fold's: before minus after, in shares of the spikes compared, one a seed that has a proof."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,10 @@ def as_measured(
         verdict = MeasuredVerdict.FAILS
     elif verdicts == {MeasuredVerdict.HOLDS}:
         verdict = MeasuredVerdict.HOLDS
-    detail = [_told(d) for d in measured]
+    detail = [text for d in measured if (text := _told(d))]
+    if folds := [d for d in measured if d.fold]:
+        exact = sum(d.verdict == MeasuredVerdict.HOLDS for d in folds)
+        detail.append(f"no spike changed in {exact} of {len(folds)} rows, {sum(d.sample.n for d in folds)} networks")
     if len(measured) < len(found):
         detail.append(f"{len(found) - len(measured)} of {len(found)} comparisons are not measured")
     return Measured(verdict=verdict, detail=tuple(detail), differences=tuple(found))
@@ -79,7 +84,7 @@ def _differences(
             a, b = (_by_seed(_outcomes(place, lines, outcomes)) for place in (left, right))
             paired = sample([a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())])
             yield Difference(
-                pair=f"{left.name} against {right.name}, {display('dataset', left.row.dataset)}",
+                pair=f"{display('dataset', left.row.dataset)}: {left.name} {MINUS} {right.name}",
                 sample=paired,
                 verdict=_side(paired, low, high),
                 p=_p_value(paired, low),
@@ -108,7 +113,7 @@ def _p_value(paired: Sample, margin: float) -> float | None:
 
 
 def _folds(place: Place, outcomes: Sequence[Outcome]) -> Difference:
-    """A fold as a difference of spikes: the share that changed, one number a seed that has a proof."""
+    """The proofs of one row's finished seeds as a `Difference`."""
     shares: list[float] = []
     failed = sum(isinstance(o, Failure) and o.kind == "fold" for o in outcomes)
     for outcome in outcomes:
@@ -121,7 +126,7 @@ def _folds(place: Place, outcomes: Sequence[Outcome]) -> Difference:
     else:
         verdict = MeasuredVerdict.HOLDS if shares else MeasuredVerdict.NOT_MEASURED
     pair = f"fold of {place.name}, {display('dataset', place.row.dataset)}"
-    return Difference(pair=pair, sample=sample(shares), verdict=verdict, p=None)
+    return Difference(pair=pair, sample=sample(shares), verdict=verdict, p=None, fold=True)
 
 
 def _outcomes(
@@ -136,10 +141,11 @@ def _by_seed(outcomes: Iterable[Outcome]) -> dict[int, float]:
 
 
 def _told(difference: Difference) -> str:
+    """A difference with its interval; a fold only where it changed something, the others are counted."""
     spread = difference.sample
-    if difference.pair.startswith("fold of"):
-        return f"{difference.pair}: {'no spike' if difference.verdict == MeasuredVerdict.HOLDS else 'spikes'} changed"
-    told = f"{difference.pair}: {signed(spread.mean or 0.0)}"
+    if difference.fold:
+        return "" if difference.verdict == MeasuredVerdict.HOLDS else f"{difference.pair}: changed spikes, or failed"
+    told = f"{difference.pair} = {signed(spread.mean or 0.0)}"
     if spread.interval is None:
         return f"{told} (n = {spread.n}, no interval)"
     return f"{told} [{signed(spread.interval[0])}, {signed(spread.interval[1])}] (n = {spread.n})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.render.page import Column, Line, Page
+from harness.render.page import SUPERSCRIPTS, Column, Line, Page
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -12,7 +12,7 @@ SPECIAL = {
     "|": r"\textbar{}", "[": "{[}", "]": "{]}",  # a bracket after \\ would be read as its argument
     "±": r"$\pm$", "−": "$-$", "–": "--", "Δ": r"$\Delta$", "≤": r"$\leq$", "√": r"$\surd$", "·": r"$\cdot$",
     "×": r"$\times$", "\n": " ",
-} | {sign: f"$^{{{digit}}}$" for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}  # fmt: skip
+} | {sign: f"$^{{{digit}}}$" for digit, sign in enumerate(SUPERSCRIPTS)}  # fmt: skip
 ESCAPES = str.maketrans(SPECIAL)
 
 

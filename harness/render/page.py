@@ -9,6 +9,9 @@ from typing import Literal
 Tone = Literal["plain", "good", "bad", "high", "open", "quiet"]
 """How a line ended; a format with colours gives each its own."""
 
+SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+"""A note that begins with one, and a space, is the footnote of the cells that end with it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Column:

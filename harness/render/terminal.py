@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.render.page import Line, Page
+from harness.render.page import SUPERSCRIPTS, Line, Page
 
 STYLES = {"good": "green", "bad": "red", "high": "blue", "open": "yellow", "quiet": "dim", "plain": ""}
 GAPS = (2, 1)
@@ -48,8 +48,10 @@ def terminal(page: Page, *, width: int | None = None, colour: bool | None = None
     console.print()
     layout = _layout(page, width)
     _print_table(console, page, layout)
-    _print_list(console, page.beneath(layout.kept))
-    _print_list(console, page.notes)
+    for items in (page.beneath(layout.kept), page.notes):
+        if items:
+            console.print()
+            _print_list(console, items)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
@@ -64,9 +66,10 @@ def _print_table(console: Console, page: Page, layout: Layout) -> None:
         if not under:
             console.print(_table(page, layout, tuple(lines)))
         for line in lines if under else ():
+            console.print()
             console.print(_table(page, layout, (line,)))
             told = [Text(line.cells[i], "" if i == under[0] else "dim") for i in under if line.cells[i]]
-            console.print(*(Padding(text, (0, 0, 0, layout.inset)) for text in told), "", sep="")
+            console.print(*(Padding(text, (0, 0, 0, layout.inset)) for text in told), sep="", end="")
 
 
 def _table(page: Page, layout: Layout, lines: Sequence[Line], *, header: bool = False) -> Table:
@@ -107,10 +110,8 @@ def _width(page: Page, column: int) -> int:
 
 def _print_list(console: Console, items: Sequence[str]) -> None:
     """Each item hangs from its first sign: a footnote's mark, or a dot."""
-    if items:
-        console.print()
     for item in items:
-        mark, text = (item[0], item[2:]) if item[1:2] == " " else ("·", item)
+        mark, _, text = item.partition(" ") if item[0] in SUPERSCRIPTS else ("·", "", item)
         hanging = Table.grid(padding=(0, 1, 0, 0))
         hanging.add_row(Text(mark, "dim"), Text(text, "dim"))
         console.print(Padding(hanging, (0, 0, 0, INDENT)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.plan import Line as Planned
 from harness.plan import Plan
-from harness.render.page import Column, Line, Page, Tone
+from harness.render.page import SUPERSCRIPTS, Column, Line, Page, Tone
 from harness.stats import Outcome, RowSummary, Verdict, reach, seeds_to_decide, summarise
 from harness.tables import display, method_label, table_label
 
@@ -33,7 +33,6 @@ COLUMNS = (
 )
 RESOLUTION = 0.5
 """Percentage points for which the page says how many seeds would tell them: about the smaller gains of Table 1."""
-SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -214,4 +213,4 @@ def _record(plan: Plan, shown: Shown) -> dict[str, object]:
 
 
 def _mark(number: int | None) -> str:
-    return str(number).translate(SUPERSCRIPTS) if number else ""
+    return str(number).translate(dict(enumerate(SUPERSCRIPTS, start=ord("0")))) if number else ""

@@ -1,0 +1,250 @@
+"""Folding: thresholds exact to the last spike in both precisions, convolutions exact in float64."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from baselines import ARCHITECTURES, METHODS, build
+from baselines.folding import (
+    FoldedFire,
+    affine,
+    eq10,
+    fold_norm,
+    fold_norms,
+    fold_thresholds,
+    folded_threshold,
+    last_silent,
+)
+from baselines.method import ConvNorm
+from baselines.network import Network
+from baselines.parts.neurons import LIF
+from baselines.parts.potential import MPBN
+from baselines.parts.surrogates import STE
+
+FOLDABLE = list(METHODS)
+MPBN_METHODS = ["mpbn", "mpbn-element"]
+
+
+def scrambled(network: Network, seed: int = 0, scale: float = 1.0) -> Network:
+    """Every normaliser with random λ (some 0, some 1e-6, half negative), β, μ, σ²: what training could never rule out."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(p: Tensor) -> Tensor:
+        return torch.randn(p.shape, generator=generator).to(p)
+
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, MPBN | nn.BatchNorm2d):
+                module.weight.copy_(draw(module.weight) * scale)
+                module.bias.copy_(draw(module.bias) * 0.5)
+                module.running_mean.copy_(draw(module.running_mean) * 0.3)
+                module.running_var.copy_(draw(module.running_var).square() + 0.05)
+            if isinstance(module, MPBN):
+                module.weight[::7], module.weight[1::7] = 0.0, 1e-6
+    return network.eval()
+
+
+def spikes(network: Network, images: Tensor) -> list[Tensor]:
+    kept: list[Tensor] = []
+    hooks = [
+        layer.register_forward_hook(lambda module, inputs, output: kept.append(output))
+        for layer in network.spiking_layers().values()
+    ]
+    with torch.no_grad():
+        network(images)
+    for hook in hooks:
+        hook.remove()
+    return kept
+
+
+def tiny(
+    method: str, architecture: str = "resnet20", timesteps: int = 3, size: int = 16, width: float = 0.1
+) -> Network:
+    torch.manual_seed(1)
+    return build(method, architecture, shape=(2, size, size), classes=5, timesteps=timesteps, width=width)
+
+
+# --- one layer, everything hypothesis can think of --------------------------------------------------------------------
+
+finite = st.floats(-4, 4, allow_nan=False, width=32)
+scales = st.one_of(finite, st.sampled_from([0.0, 1e-6, -1e-6, 1e-30, -1e-38, 1.0, -1.0]))
+
+
+@st.composite
+def layers(draw: st.DrawFn) -> tuple[nn.Module, Tensor]:
+    """An MPBN neuron layer with arbitrary parameters, in either precision, and currents for it."""
+    timesteps, channels, side = draw(st.integers(1, 5)), draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    method, dtype = draw(st.sampled_from(MPBN_METHODS)), draw(st.sampled_from([torch.float32, torch.float64]))
+    shape = (channels, side, side)
+    layer = METHODS.get(method).neuron.build(shape, timesteps, STE()).to(dtype).eval()
+    norm = layer.normalise
+    assert isinstance(norm, MPBN)
+    count = norm.weight.numel()
+    with torch.no_grad():
+        for target, values in (
+            (norm.weight, scales),
+            (norm.bias, finite),
+            (norm.running_mean, finite),
+            (norm.running_var, st.floats(0, 9, width=32)),
+        ):
+            target.copy_(torch.tensor(draw(st.lists(values, min_size=count, max_size=count)), dtype=dtype))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    x = torch.randn(timesteps * 16, *shape, generator=generator, dtype=dtype) * draw(st.sampled_from([0.1, 1.0, 30.0]))
+    return layer, x
+
+
+def fold_layer(layer: nn.Module) -> nn.Module:
+    network = Network(METHODS.get("vanilla"), layer, layer.timesteps)  # type: ignore[arg-type]
+    return fold_thresholds(network).body
+
+
+@given(layers())
+@settings(max_examples=300, deadline=None)
+def test_not_one_spike_differs(case: tuple[nn.Module, Tensor]) -> None:
+    layer, x = case
+    folded = fold_layer(layer)
+    assert isinstance(folded.fire, FoldedFire) and isinstance(folded.normalise, nn.Identity)
+    with torch.no_grad():
+        assert torch.equal(layer(x), folded(x))
+
+
+@given(layers())
+@settings(max_examples=150, deadline=None)
+def test_not_one_spike_differs_on_the_threshold_itself(case: tuple[nn.Module, Tensor]) -> None:
+    """Potentials are put on θ and on its two neighbouring floats, where a rounded threshold would decide wrongly."""
+    layer, _ = case
+    norm = layer.normalise
+    theta, sign = folded_threshold(norm, 0.5)  # type: ignore[arg-type]
+    at = (theta * sign).where(theta.isfinite(), 0.0)
+    for u in (at, torch.nextafter(at, at + 1), torch.nextafter(at, at - 1)):
+        with torch.no_grad():
+            assert torch.equal(norm.evaluate(u) > 0.5, sign * u > theta)  # type: ignore[union-attr, operator]
+
+
+@given(layers())
+@settings(max_examples=150, deadline=None)
+def test_the_threshold_is_equation_10(case: tuple[nn.Module, Tensor]) -> None:
+    """Where λ is not tiny, the float found is Eq. 10 (with ε) up to the rounding of z itself."""
+    norm = case[0].normalise
+    assert isinstance(norm, MPBN)
+    theta, sign = folded_threshold(norm, 0.5)
+    usual = norm.weight.view(norm.shape).abs() > 1e-2
+    slope = (norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)).view(norm.shape)
+    error = torch.finfo(norm.weight.dtype).eps * (
+        4 / slope.abs() * (1 + norm.bias.double().view(norm.shape).abs()) + 32
+    )
+    assert ((theta * sign - eq10(norm, 0.5)).abs() <= error)[usual].all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_zero_scale_is_a_constant(dtype: torch.dtype) -> None:
+    norm = MPBN((3, 1, 1)).to(dtype)
+    with torch.no_grad():
+        norm.weight.zero_(), norm.bias.copy_(torch.tensor([0.5, 0.6, -3.0]))
+    theta, sign = folded_threshold(norm, 0.5)
+    assert theta.flatten().tolist() == [math.inf, -math.inf, math.inf] and sign.flatten().tolist() == [1, 1, 1]
+
+
+def test_the_sign_matters() -> None:
+    """The paper's rule, u > θ whatever the sign of λ, gets most of the spikes of the negative channels wrong."""
+    torch.manual_seed(0)
+    layer = METHODS.get("mpbn").neuron.build((64, 4, 4), 4, STE()).eval()
+    norm = layer.normalise
+    with torch.no_grad():
+        norm.weight.normal_(), norm.bias.normal_()
+    u = torch.randn(32, 64, 4, 4)
+    theta = eq10(norm, 0.5)  # type: ignore[arg-type]
+    with torch.no_grad():
+        wrong = ((u > theta) != (norm(u) > 0.5)).float().mean((0, 2, 3))
+    assert wrong[norm.weight < 0].mean() > 0.5 and wrong[norm.weight > 0].max() == 0
+
+
+def test_an_infinite_parameter_is_refused() -> None:
+    norm = MPBN((2, 1, 1))
+    with torch.no_grad():
+        norm.weight[0] = math.nan
+    with pytest.raises(ValueError, match="not finite"):
+        folded_threshold(norm, 0.5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_bisection_finds_the_last_float(dtype: torch.dtype) -> None:
+    wanted = torch.tensor([0.0, -0.0, 1e-45, -1e-30, 0.1, -7.5, 3e38, -3e38], dtype=dtype)
+    assert torch.equal(last_silent(lambda w: (w > wanted).to(dtype), 0.5, wanted), wanted)
+
+
+# --- whole networks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("method", MPBN_METHODS)
+@pytest.mark.parametrize("architecture", ["resnet20", "vgg11", "resnet18"])
+def test_thresholds_fold_exactly_in_a_network(method: str, architecture: str, dtype: torch.dtype) -> None:
+    network = scrambled(tiny(method, architecture, size=32).to(dtype))
+    folded = fold_thresholds(network)
+    assert not any(isinstance(module, MPBN) for module in folded.modules())
+    images = torch.randn(8, 2, 32, 32, dtype=dtype)
+    for before, after in zip(spikes(network, images), spikes(folded, images), strict=True):
+        assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize("method", FOLDABLE)
+def test_every_registered_method_folds_its_norms(method: str) -> None:
+    """Float64, random normalisers: the same spikes, and no normalisation is left."""
+    network = scrambled(fold_thresholds(scrambled(tiny(method)).double()))
+    folded = fold_norms(network)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    images = torch.randn(8, 2, 16, 16, dtype=torch.float64)
+    pairs = list(zip(spikes(network, images), spikes(folded, images), strict=True))
+    assert sum(0 < before.sum() < before.numel() for before, _ in pairs) > len(pairs) / 2
+    assert all(torch.equal(before, after) for before, after in pairs)
+    with torch.no_grad():
+        torch.testing.assert_close(network(images), folded(images), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", FOLDABLE)
+def test_a_conv_and_its_norm_fold(method: str) -> None:
+    """One pair, outputs compared directly: float64 to 1e-12, float32 to rounding."""
+    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 2e-5)):
+        pair = next(m for m in scrambled(tiny(method).to(dtype)).modules() if isinstance(m, ConvNorm))
+        x = torch.randn(3 * 4, 2, 16, 16, dtype=dtype)
+        with torch.no_grad():
+            torch.testing.assert_close(fold_norm(pair.norm, pair.conv)(x), pair(x), rtol=tolerance, atol=tolerance)
+
+
+def test_folding_leaves_the_network_alone() -> None:
+    network = scrambled(tiny("mpbn"))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.train()
+    fold_norms(fold_thresholds(network))
+    assert network.training and all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_an_unknown_normalisation_says_what_to_do() -> None:
+    with pytest.raises(TypeError, match=r"no rule folds GroupNorm into Conv2d; add one with @fold_norm\.register"):
+        fold_norm(nn.GroupNorm(1, 4), nn.Conv2d(4, 4, 1))
+
+
+def test_affine_is_batch_norm() -> None:
+    norm = nn.BatchNorm2d(3).double().eval()
+    with torch.no_grad():
+        norm.weight.normal_(), norm.bias.normal_(), norm.running_mean.normal_()
+    slope, shift = affine(norm, norm.weight)
+    x = torch.randn(2, 3, 1, 1, dtype=torch.float64)
+    torch.testing.assert_close(norm(x), x * slope.view(1, 3, 1, 1) + shift.view(1, 3, 1, 1))
+
+
+def test_lif_without_mpbn_keeps_its_threshold() -> None:
+    layer = LIF.build((2, 2, 2), 2, STE())
+    assert fold_layer(layer).fire.v_th == 0.5
+
+
+def test_the_registry_was_enumerated() -> None:
+    assert {"vanilla", "tdbn", "tebn", "mpbn", "mpbn-element"} <= set(FOLDABLE)
+    assert {"resnet20", "resnet19", "vgg16", "resnet18", "resnet34"} <= set(ARCHITECTURES)

@@ -1,0 +1,50 @@
+"""One file, one name; a name is taken once; one recurrence in the whole tree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from baselines import ARCHITECTURES, METHODS
+from baselines.method import Method
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("registry", [METHODS, ARCHITECTURES], ids=["methods", "architectures"])
+def test_every_file_registers_its_own_name(registry) -> None:  # type: ignore[no-untyped-def]
+    for name in registry:
+        if registry.builtin(name):
+            assert registry.get(name) is not None
+            assert registry.describe(name).endswith("."), f"{name}: its file should begin with a one-line sentence"
+
+
+def test_a_name_is_taken_once() -> None:
+    for name in ("mpbn", "taken-by-a-test"):
+        if name not in METHODS:
+            METHODS.register(name, Method())
+        with pytest.raises(ValueError, match=f"method `{name}` is registered already"):
+            METHODS.register(name, Method())
+    METHODS._entries.pop("taken-by-a-test")
+
+
+def test_methods_are_values() -> None:
+    """Frozen, comparable and equal when rebuilt from the same parts."""
+    from dataclasses import FrozenInstanceError, replace
+
+    vanilla, mpbn = METHODS.get("vanilla"), METHODS.get("mpbn")
+    assert replace(vanilla) == vanilla != mpbn
+    with pytest.raises(FrozenInstanceError):
+        vanilla.neuron = mpbn.neuron  # type: ignore[misc]
+
+
+def test_there_is_one_recurrence() -> None:
+    """`charge` is called in one place; the C kernel, its counterpart, is the other file that may hold a time loop."""
+    calls = [
+        path.name
+        for path in (ROOT / "baselines").rglob("*.py")
+        for _ in re.findall(r"self\.charge\(", path.read_text())
+    ]
+    assert calls == ["neurons.py"]

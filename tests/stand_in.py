@@ -1,0 +1,128 @@
+"""Cells, results and jobs that cost nothing, for tests of the engine. Jobs are importable, so that real processes can run them."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from harness.process import HOST
+from harness.result import Curve, Failure, FoldProof, LayerCheck, Progress, Result
+from harness.spec import Cell, Recipe
+from harness.store import Store
+
+
+def make_cell(seed: int = 0, method: str = "vanilla", timesteps: int = 2, **recipe: int) -> Cell:
+    return Cell(
+        method=method,
+        architecture="resnet20",
+        dataset="digits",
+        timesteps=timesteps,
+        seed=seed,
+        recipe=Recipe(**{"epochs": 3, **recipe}),
+    )
+
+
+def make_result(cell: Cell, accuracy: float = 90.0, proofs: int = 0) -> Result:
+    epochs = cell.recipe.epochs
+    series = tuple(accuracy - epochs + 1 + epoch for epoch in range(epochs))
+    layers = tuple(LayerCheck(name=f"block{n}.neuron", neurons=10**6, spikes=12345, mismatches=0) for n in range(20))
+    proof = FoldProof(
+        fold="norm-conv",
+        precision="float64",
+        samples=512,
+        layers=layers,
+        logit_difference=1e-12,
+        accuracy_before=accuracy,
+        accuracy_after=accuracy,
+        exact=True,
+        passed=True,
+    )
+    return Result(
+        cell=cell,
+        curve=Curve(train_loss=series, train_accuracy=series, test_loss=series, test_accuracy=series, seconds=series),
+        best_accuracy=accuracy,
+        best_epoch=epochs,
+        last_accuracy=accuracy,
+        parameters=1000,
+        proofs=(proof,) * proofs,
+        samples={"train": {"fingerprint": "a" * 64, "samples": 1437}},
+        environment={"python": "3.11", "packages": {"torch": "2"}},
+        started="2026-01-01T00:00:00+00:00",
+        finished="2026-01-01T00:01:00+00:00",
+        seconds=60.0,
+    )
+
+
+def make_failure(cell: Cell) -> Failure:
+    return Failure(cell=cell, kind="diverged", reason="the loss became nan in epoch 2", epoch=2, when="now")
+
+
+Arguments = tuple[Path | None, tuple[str, ...], int]
+
+
+def train(cell: Cell, store_root: Path, *rest: object) -> str:
+    """Like the real job, without a network: claims, counts how often each cell is trained, records."""
+    return _train(cell, store_root, seconds=0.05)
+
+
+def train_slowly(cell: Cell, store_root: Path, *rest: object) -> str:
+    return _train(cell, store_root, seconds=30.0)
+
+
+def fail_odd_seeds(cell: Cell, store_root: Path, *rest: object) -> str:
+    if cell.seed % 2 == 0:
+        return _train(cell, store_root, seconds=0.0)
+    store = Store(store_root)
+    claim = store.claim(cell)
+    assert claim is not None
+    with claim:
+        store.write_failure(make_failure(cell))
+    return "failed"
+
+
+def die_at_first(cell: Cell, store_root: Path, *rest: object) -> str:
+    """Its process is killed the first time, as by a lack of memory."""
+    marker = Store(store_root).folder(cell) / "died"
+    if not marker.exists():
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+        os.kill(os.getpid(), 9)
+    return _train(cell, store_root, seconds=0.0)
+
+
+def die_always(cell: Cell, store_root: Path, *rest: object) -> str:
+    os.kill(os.getpid(), 9)
+    return "never"
+
+
+def stumble(cell: Cell, store_root: Path, *rest: object) -> str:
+    raise ValueError("a mistake of the harness itself")
+
+
+def show_threads(cell: Cell, store_root: Path, *rest: object) -> str:
+    print(f"threads {os.environ['OMP_NUM_THREADS']} gpu {os.environ.get('CUDA_VISIBLE_DEVICES')}")
+    return _train(cell, store_root, seconds=0.0)
+
+
+def _train(cell: Cell, store_root: Path, seconds: float) -> str:
+    store = Store(store_root)
+    if store.result(cell) is not None:
+        return "done"
+    claim = store.claim(cell)
+    if claim is None:
+        return "busy"
+    with claim:
+        if store.result(cell) is not None:
+            return "done"
+        with (store.root / "trained.txt").open("a") as file:  # one short append is atomic
+            file.write(f"{cell.key} {time.time()} begins\n")
+        progress = Progress(
+            epoch=1, epochs=3, accuracy=50.0, images_per_second=9.0, seconds_left=9.0, host=HOST, pid=os.getpid()
+        )
+        store.write_progress(cell, progress)
+        time.sleep(seconds)
+        with (store.root / "trained.txt").open("a") as file:
+            file.write(f"{cell.key} {time.time()} ends\n")
+        store.write_result(make_result(cell, accuracy=80.0 + cell.seed))
+    return "done"
