@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import io
 import pickle
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
+from harness import durable
 from harness.result import Curve
 
 
@@ -33,17 +36,19 @@ class Checkpoint:
         self.newest, self.previous = folder / "checkpoint.pt", folder / "checkpoint.previous.pt"
 
     def save(self, state: State) -> None:
-        """Write to a temporary name, fsync, keep the former newest, rename: a kill at any moment leaves one whole."""
+        """Set the former newest aside, then write the new one in one step. Raises UserError, e.g. for a full disk."""
         fields = {name: getattr(state, name) for name in ("epoch", "network", "optimiser", "resumed")}
-        curve = {name: list(getattr(state.curve, name)) for name in Curve.__struct_fields__}
-        atomic_save(fields | {"curve": curve}, self.newest, keep=self.previous)
+        content = serialised(fields | {"curve": msgspec.structs.asdict(state.curve)})
+        with contextlib.suppress(FileNotFoundError):
+            self.newest.replace(self.previous)
+        durable.write(self.newest, content)
 
     def load(self) -> State | None:
         """The newest readable state, on the CPU, or None to begin at the beginning."""
         for path in (self.newest, self.previous):
             try:
                 fields = torch.load(path, map_location="cpu", weights_only=True)
-                curve = Curve(**{name: tuple(values) for name, values in fields.pop("curve").items()})
+                curve = Curve(**fields.pop("curve"))
                 return State(curve=curve, **fields)
             except FileNotFoundError:
                 continue
@@ -57,16 +62,8 @@ class Checkpoint:
             path.unlink(missing_ok=True)
 
 
-def atomic_save(content: Any, path: Path, keep: Path | None = None) -> None:
-    """`torch.save` that is never half-written; the file that was there moves to `keep`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        if keep is not None and path.exists():
-            path.replace(keep)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def serialised(content: Any) -> bytes:
+    """What `torch.save` would write to a file."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()

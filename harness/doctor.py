@@ -79,5 +79,5 @@ def _dataset(name: str, root: Path | None) -> Finding:
     try:
         where, identity = data.locate(name, root), data.identify(name, root)
     except UserError as error:
-        return Finding(what=f"data {name}", state="missing", detail=str(error).removeprefix(f"{name}: "))
+        return Finding(what=f"data {name}", state="missing", detail=str(error).removeprefix("data: "))
     return Finding(what=f"data {name}", state="ok", detail=f"{identity}, {where}")

@@ -1,29 +1,28 @@
 """Cells -> jobs, through submitit: in this process (`inline`) or in local processes, never more than `jobs` at once.
 
-The loop below keeps the slots full, takes note of what ended, and waits for cells that another run has claimed. All
+The loop below keeps the slots full, hears what the jobs report, and waits for cells that another run has claimed. All
 that matters is in the store, so this process may die at any moment: its jobs finish the cell they are at.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
+import itertools
+import json
 import os
 import re
 import shutil
 import signal
-import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness import durable, environment, process
 from harness.errors import UserError, did_you_mean
+from harness.job import JOBS, Job, Work, in_own_process, in_this_process, settled
 from harness.result import Failure
 from harness.spec import Cell
 from harness.store import Store
@@ -37,18 +36,13 @@ PLACES = {
 }
 """What `--on` knows, with a description."""
 
-JOBS = ".jobs"
-"""Folder of the store for submitit's pickles and logs."""
 DEATHS = 3
-"""A job that dies this often without finishing another epoch is recorded as killed."""
+"""A cell whose process dies this often without finishing another epoch is recorded as killed."""
 POLL = 0.2
 GRACE = 20.0
 """Seconds that interrupted jobs have to stop."""
 YEARS = 60 * 24 * 365 * 10
 """Minutes; submitit's local executor would stop a job after two of them."""
-
-Job = Callable[[Cell, Path, Path | None, tuple[str, ...], int], str]
-"""``worker.run_cell``: cell, store, data, plugins, threads -> `done`, `failed`, `busy` or `interrupted`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,25 +60,191 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """Whom to tell. `began` and `ended` get the cell; `ended` its status as well, or ``error: ...``."""
+    """Whom to tell. `began` and `ended` get the cell; `ended` its status as well: `done`, `failed`, ``error: ...``."""
 
     began: Callable[[Cell], None] = lambda cell: None
     ended: Callable[[Cell, str], None] = lambda cell, status: None
+    paused: Callable[[Cell], None] = lambda cell: None
+    """Began, and is not being trained any more, yet has not ended: its process died, or another run was faster."""
     elsewhere: Callable[[Sequence[Cell]], None] = lambda cells: None
     """The cells that another run trains, each time the loop looks."""
     stopping: Callable[[], None] = lambda: None
 
 
 @dataclass
-class Queue:
-    """The loop's memory."""
+class Slot:
+    """One job that runs: what it has reported, and the cell it is at."""
 
-    todo: list[Cell]
-    running: dict[str, tuple[Cell, submitit.Job[str], int]] = field(default_factory=dict)
-    """Cell key -> cell, job, slot."""
-    deaths: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Cell key -> how often its job died, and the epoch it had reached."""
-    ended: dict[str, str] = field(default_factory=dict)
+    job: submitit.Job[dict[str, str]]
+    events: Path
+    heard: int = 0
+    """Characters of `events` read so far."""
+    cell: Cell | None = None
+
+
+class Front:
+    """The loop and its memory."""
+
+    def __init__(self, cells: Sequence[Cell], store: Store, options: Options, watch: Watch, job: Job) -> None:
+        self.open = {cell.key: cell for cell in cells}
+        """Cells that have not ended."""
+        self.ended: dict[str, str] = {}
+        self._store, self._options, self._watch, self._job = store, options, watch, job
+        self._slots: dict[int, Slot] = {}
+        self._deaths: dict[str, tuple[int, int]] = {}
+        """Cell key -> how often its process died, and the epoch it had reached."""
+        self._numbers = itertools.count()
+
+    def loop(self, folder: Path) -> None:
+        """Until every cell has ended. Raises KeyboardInterrupt on Ctrl-C, after the jobs have stopped."""
+        try:
+            while self.open or self._slots:
+                self._listen()
+                self._fill(folder)
+                if self.open or self._slots:
+                    time.sleep(POLL)
+        except KeyboardInterrupt:
+            self._watch.stopping()
+            self._stop()
+            raise
+
+    def _fill(self, folder: Path) -> None:
+        """Give free slots the cells that nobody trains; the jobs share them out by their claims."""
+        free = [number for number in range(self._options.jobs) if number not in self._slots]
+        if not free or not self.open:
+            return
+        waiting = self._waiting()
+        elsewhere = [cell for cell in waiting if self._store.holder(cell) is not None]
+        able = [cell for cell in waiting if cell not in elsewhere]
+        self._watch.elsewhere(elsewhere)
+        for number, _ in zip(free, able, strict=False):
+            try:
+                with _interrupts_held():  # until it is noted, so that no job is forgotten
+                    self._submit(number, able, folder)
+            except OSError as error:
+                self._end(able[0], f"error: {durable.unwritable(folder, error)}")
+        if self._options.on == "inline":
+            self._listen()
+
+    def _waiting(self) -> list[Cell]:
+        """Cells that have not ended, and that none of our jobs is at."""
+        ours = {slot.cell.key for slot in self._slots.values() if slot.cell is not None}
+        return [cell for key, cell in self.open.items() if key not in ours]
+
+    def _submit(self, number: int, cells: Sequence[Cell], folder: Path) -> None:
+        import submitit
+
+        options, me = self._options, os.getpid()
+        work = Work(
+            job=self._job,
+            cells=tuple(cells),
+            store_root=self._store.root.resolve(),
+            data_root=options.data_root,
+            plugins=options.plugins,
+            threads=options.threads,
+            gpu=options.gpus[number % len(options.gpus)] if options.gpus else None,
+            front=(me, process.born(me)),
+        )
+        events = folder / f"{next(self._numbers)}.events"
+        if options.on == "inline":
+            job = submitit.DebugExecutor(folder=folder).submit(in_this_process, work, self._teller(number))
+        else:
+            executor = submitit.LocalExecutor(folder=folder)
+            executor.update_parameters(timeout_min=YEARS)
+            job = executor.submit(in_own_process, work, events)
+        self._slots[number] = Slot(job=job, events=events)
+
+    def _listen(self) -> None:
+        """Hear what the jobs report, and free the slots of those that have ended."""
+        for number, slot in list(self._slots.items()):
+            over = slot.job.done()  # asked first: all it reported is there when it is over
+            for what, key, status in _news(slot):
+                self._hear(number, what, key, status)
+            if over:
+                self._close(number, slot)
+
+    def _teller(self, number: int) -> Callable[[str, str, str], None]:
+        return lambda what, key, status: self._hear(number, what, key, status)
+
+    def _hear(self, number: int, what: str, key: str, status: str) -> None:
+        cell = self.open.get(key)
+        if cell is None:
+            return
+        slot = self._slots[number]
+        if what == "began":
+            slot.cell = cell
+            self._watch.began(cell)
+            return
+        slot.cell = None
+        if status in ("busy", "interrupted"):
+            self._watch.paused(cell)
+        else:
+            self._end(cell, status)
+
+    def _close(self, number: int, slot: Slot) -> None:
+        statuses = _statuses(slot.job)
+        if isinstance(statuses, dict):
+            for key, status in statuses.items():  # again, should a report have been lost
+                self._hear(number, "ended", key, status)
+            if "interrupted" in statuses.values() and self._options.on == "inline":  # the Ctrl-C was ours
+                raise KeyboardInterrupt
+        elif cell := slot.cell or next(iter(self._waiting()), None):  # at none yet: the next is as good as any to blame
+            if statuses is None:
+                self._after_death(cell)
+            else:
+                self._end(cell, f"error: {statuses}")
+        del self._slots[number]
+
+    def _after_death(self, cell: Cell) -> None:
+        """A cell whose process was killed goes on from its last epoch, unless that always happens at the same place."""
+        if (known := settled(cell, self._store)) is not None:
+            return self._end(cell, known)
+        said = self._store.progress(cell)
+        epoch = said.epoch if said is not None else 0
+        deaths, reached = self._deaths.get(cell.key, (0, -1))
+        deaths = deaths + 1 if epoch <= reached else 1
+        self._deaths[cell.key] = (deaths, epoch)
+        if deaths < DEATHS:
+            return self._watch.paused(cell)
+        reason = f"its process died {deaths} times at epoch {epoch} without a word (out of memory?)"
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        try:
+            self._store.write_failure(Failure(cell=cell, kind="killed", reason=reason, epoch=epoch, when=when))
+        except UserError as error:
+            return self._end(cell, f"error: {error}")
+        return self._end(cell, "failed")
+
+    def _end(self, cell: Cell, status: str) -> None:
+        del self.open[cell.key]
+        self.ended[cell.key] = status
+        self._watch.ended(cell, status)
+
+    def _stop(self) -> None:
+        """Ask every job to stop after what it is at, and wait until all have."""
+        jobs = [slot.job for slot in self._slots.values()] if self._options.on != "inline" else []
+        deadline = time.monotonic() + GRACE
+        while (alive := [job for job in jobs if not job.done()]) and time.monotonic() < deadline:
+            for job in alive:  # again and again: one that is just starting does not listen yet
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(job.job_id), signal.SIGTERM)
+            time.sleep(POLL)
+
+
+def run(
+    cells: Sequence[Cell], store: Store, options: Options, watch: Watch = Watch(), job: Job | None = None
+) -> dict[str, str]:
+    """Train `cells`; cell key -> `done`, `failed` or ``error: <line>``. On Ctrl-C stops the jobs, then raises it."""
+    front = Front(cells, store, options, watch, job or worker)
+    with _job_folder(store) as folder:
+        front.loop(folder)
+    return front.ended
+
+
+def worker(cell: Cell, store_root: Path, data_root: Path | None, plugins: tuple[str, ...], threads: int) -> str:
+    """The real job; imported where it runs, since it brings torch."""
+    from harness.worker import run_cell
+
+    return run_cell(cell, store_root, data_root, plugins, threads)
 
 
 def check_place(name: str) -> None:
@@ -98,205 +258,28 @@ def default_jobs(on: str, gpus: Sequence[str]) -> int:
     return 1 if on == "inline" else len(gpus) or environment.cores()
 
 
-def run(
-    cells: Sequence[Cell], store: Store, options: Options, watch: Watch = Watch(), job: Job | None = None
-) -> dict[str, str]:
-    """Train `cells`; cell key -> `done`, `failed` or ``error: <line>``. On Ctrl-C stops the jobs, then raises it."""
-    with _job_folder(store) as folder:
-        queue = Queue(todo=list(cells))
-        try:
-            while queue.todo or queue.running:
-                _collect(queue, store, watch)
-                _fill(queue, store, options, watch, folder, job or worker)
-                if queue.todo or queue.running:
-                    time.sleep(POLL)
-        except KeyboardInterrupt:
-            watch.stopping()
-            _stop([job for _, job, _ in queue.running.values()])
-            raise
-        return queue.ended
+def _news(slot: Slot) -> list[tuple[str, str, str]]:
+    """Whole lines that the job has reported since the last look."""
+    try:
+        text = slot.events.read_text()[slot.heard :]
+    except FileNotFoundError:
+        return []
+    whole = text[: text.rfind("\n") + 1]
+    slot.heard += len(whole)
+    return [tuple(json.loads(line)) for line in whole.splitlines()]
 
 
-def worker(cell: Cell, store_root: Path, data_root: Path | None, plugins: tuple[str, ...], threads: int) -> str:
-    """The real job; imported where it runs, since it brings torch."""
-    from harness.worker import run_cell
-
-    return run_cell(cell, store_root, data_root, plugins, threads)
-
-
-def _fill(queue: Queue, store: Store, options: Options, watch: Watch, folder: Path, job: Job) -> None:
-    """Give every free slot a cell that nobody else trains; settle those that others have finished."""
-    elsewhere = []
-    for cell in list(queue.todo):
-        free = set(range(options.jobs)) - {slot for _, _, slot in queue.running.values()}
-        if not free:
-            break
-        if store.holder(cell) is not None:
-            elsewhere.append(cell)
-            continue
-        queue.todo.remove(cell)
-        if (known := _settled(cell, store)) is not None:
-            _end(queue, cell, known, watch)
-            continue
-        watch.began(cell)
-        try:
-            with _interrupts_held():  # until it is noted, so that no job is forgotten
-                slot = min(free)
-                queue.running[cell.key] = (cell, _submit(cell, slot, store, options, folder, job), slot)
-        except OSError as error:
-            _end(queue, cell, f"error: {durable.unwritable(folder, error)}", watch)
-        if options.on == "inline":
-            _collect(queue, store, watch)
-    watch.elsewhere(elsewhere)
-
-
-def _settled(cell: Cell, store: Store) -> str | None:
-    if store.result(cell) is not None:
-        return "done"
-    return "failed" if store.failure(cell) is not None else None
-
-
-def _submit(cell: Cell, slot: int, store: Store, options: Options, folder: Path, job: Job) -> submitit.Job[str]:
+def _statuses(job: submitit.Job[dict[str, str]]) -> dict[str, str] | str | None:
+    """What the job returned; a line if it could not even be loaded; None if its process died without a word."""
     import submitit
 
-    arguments = (job, cell, store.root.resolve(), options)
-    gpu = options.gpus[slot % len(options.gpus)] if options.gpus else None
-    if options.on == "inline":
-        return submitit.DebugExecutor(folder=folder).submit(_inline_job, *arguments)
-    executor = submitit.LocalExecutor(folder=folder)
-    executor.update_parameters(timeout_min=YEARS)
-    return executor.submit(_local_job, *arguments, gpu)
-
-
-def _collect(queue: Queue, store: Store, watch: Watch) -> None:
-    """Take note of the jobs that have ended."""
-    for key, (cell, job, _) in list(queue.running.items()):
-        if not job.done():
-            continue
-        status = _status(job)
-        if status == "interrupted" and not _in_process_of_its_own(job):  # the Ctrl-C was ours
-            raise KeyboardInterrupt
-        del queue.running[key]
-        if status in (None, "interrupted"):
-            status = _after_death(queue, cell, store)
-        if status in ("busy", "again"):
-            queue.todo.insert(0, cell)
-        else:
-            _end(queue, cell, status, watch)
-
-
-def _end(queue: Queue, cell: Cell, status: str, watch: Watch) -> None:
-    queue.ended[cell.key] = status
-    watch.ended(cell, status)
-
-
-def _status(job: submitit.Job[str]) -> str | None:
-    """What the job returned; None if its process died without a word."""
-    if _in_process_of_its_own(job) and not job.paths.result_pickle.exists():
+    if isinstance(job, submitit.LocalJob) and not job.paths.result_pickle.exists():
         return None
     try:
         return job.result()
-    except Exception as error:  # not the cell's doing: the job could not even be loaded
-        named = re.findall(r"^[\w.]+(?:Error|Exception)\b.*$", str(error), re.MULTILINE)
-        return f"error: {named[-1] if named else error}"
-
-
-def _in_process_of_its_own(job: submitit.Job[str]) -> bool:
-    import submitit
-
-    return isinstance(job, submitit.LocalJob)
-
-
-def _after_death(queue: Queue, cell: Cell, store: Store) -> str:
-    """A process that was killed goes on from its last epoch, unless it is always killed at the same place."""
-    if (known := _settled(cell, store)) is not None:
-        return known
-    said = store.progress(cell)
-    epoch = said.epoch if said is not None else 0
-    deaths, reached = queue.deaths.get(cell.key, (0, -1))
-    deaths = deaths + 1 if epoch <= reached else 1
-    queue.deaths[cell.key] = (deaths, epoch)
-    if deaths < DEATHS:
-        return "again"
-    reason = f"its process died {deaths} times at epoch {epoch} without a word (out of memory?)"
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    store.write_failure(Failure(cell=cell, kind="killed", reason=reason, epoch=epoch, when=when))
-    return "failed"
-
-
-def _stop(jobs: Sequence[Any]) -> None:
-    """Ask every job to stop after what it is at, and wait until all have."""
-    deadline = time.monotonic() + GRACE
-    while (alive := [job for job in jobs if not job.done()]) and time.monotonic() < deadline:
-        for job in alive:  # again and again: one that is just starting does not listen yet
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(job.job_id), signal.SIGTERM)
-        time.sleep(POLL)
-
-
-# In the job's process
-
-
-def _local_job(job: Job, cell: Cell, store_root: Path, options: Options, gpu: str | None) -> str:
-    """Runs `job` so that only we interrupt it: not the terminal's Ctrl-C, not the death of the process in front."""
-    with contextlib.suppress(OSError):
-        os.setsid()
-    signal.signal(signal.SIGTERM, _interrupt)
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    return _guarded(job, cell, store_root, options, _redirect_process)
-
-
-def _inline_job(job: Job, cell: Cell, store_root: Path, options: Options) -> str:
-    try:
-        return _guarded(job, cell, store_root, options, _redirect_python)
-    finally:
-        for handler in logging.getLogger().handlers:  # submitit's, which it never closes
-            if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).parent.parent.name == JOBS:
-                handler.close()
-
-
-def _guarded(
-    job: Job, cell: Cell, store_root: Path, options: Options, redirect: Callable[[Path], AbstractContextManager[None]]
-) -> str:
-    """Never raises: submitit's inline executor would open a debugger."""
-    environment.limit_threads(options.threads)
-    log = Store(store_root).log(cell)
-    try:
-        durable.make_folder(log.parent)
-        with redirect(log):
-            return job(cell, store_root, options.data_root, options.plugins, options.threads)
-    except KeyboardInterrupt:
-        return "interrupted"
-    except UserError as error:
-        return f"error: {error}"
-    except OSError as error:
-        return f"error: {durable.unwritable(log, error)}"
     except Exception as error:
-        with contextlib.suppress(OSError), log.open("a") as file:
-            traceback.print_exc(file=file)
-        return f"error: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: let it clean up
-    raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
-def _redirect_process(log: Path) -> Iterator[None]:
-    """All that this process and its libraries print; it ends with the job."""
-    with log.open("a") as file:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-            os.dup2(file.fileno(), stream.fileno())
-        yield
-
-
-@contextlib.contextmanager
-def _redirect_python(log: Path) -> Iterator[None]:
-    with log.open("a", buffering=1) as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
-        yield
+        named = re.findall(r"^[\w.]+(?:Error|Exception)\b.*$", str(error), re.MULTILINE)
+        return str(named[-1] if named else error)
 
 
 @contextlib.contextmanager

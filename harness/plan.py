@@ -118,15 +118,14 @@ def state(plan: Plan, store: Store) -> State:
     """Read what `store` knows of every cell of `plan`."""
     from harness.result import Failure, Result
 
-    outcomes = {cell.key: outcome for cell in plan.cells if (outcome := store.outcome(cell)) is not None}
+    found = {cell: store.outcome(cell) for cell in plan.cells}
     groups: dict[str, list[Cell]] = defaultdict(list)
-    for cell in plan.cells:
-        outcome = outcomes.get(cell.key)
+    for cell, outcome in found.items():
         kind = "missing" if outcome is None else "running"
         kind = "done" if isinstance(outcome, Result) else "failed" if isinstance(outcome, Failure) else kind
         groups[kind].append(cell)
     lists = {kind: tuple(groups[kind]) for kind in ("done", "running", "failed", "missing")}
-    return State(outcomes=outcomes, **lists)
+    return State(outcomes={cell.key: o for cell, o in found.items() if o is not None}, **lists)
 
 
 def stored_data(store: Store) -> Identify:

@@ -39,12 +39,15 @@ class Monitor:
         self._stop = threading.Event()
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=2, transient=True)
         self._thread = threading.Thread(target=self._lines, name="progress", daemon=True)
-        self.watch = Watch(began=self.began, ended=self.ended, elsewhere=self.elsewhere, stopping=self.stopping)
+        self.watch = Watch(
+            began=self.began, ended=self.ended, paused=self.paused, elsewhere=self.elsewhere, stopping=self.stopping
+        )
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._live.start()
         else:
+            self._say(f"{self._head(None)}, {self._jobs} at once")
             self._thread.start()
         return self
 
@@ -61,15 +64,18 @@ class Monitor:
         self._began[cell.key] = time.monotonic()
         self._running = {**self._running, cell.key: cell}  # replaced, never changed: another thread reads it
 
-    def ended(self, cell: Cell, status: str) -> None:
+    def paused(self, cell: Cell) -> None:
         self._running = {key: other for key, other in self._running.items() if key != cell.key}
+
+    def ended(self, cell: Cell, status: str) -> None:
+        self.paused(cell)
         seconds = time.monotonic() - self._began.pop(cell.key, time.monotonic())
         self._done += 1
         if status == "done":
             self._took.append(seconds)
         else:
             self._failed += 1
-        self._say(f"{self._done}/{self._total} {self._sentence(cell, status, seconds)}")
+        self._say(f"{self._done}/{self._total} {self._sentence(cell, status)}")
 
     def elsewhere(self, cells: Sequence[Cell]) -> None:
         for cell in cells:
@@ -84,10 +90,10 @@ class Monitor:
     def _say(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def _sentence(self, cell: Cell, status: str, seconds: float) -> str:
+    def _sentence(self, cell: Cell, status: str) -> str:
         result = self._store.result(cell)
         if status == "done" and result is not None:
-            return f"done {cell.label}: {result.accuracy:.2f} % in {duration(seconds)}"
+            return f"done {cell.label}: {result.accuracy:.2f} % in {duration(result.seconds)}"
         failure = self._store.failure(cell)
         reason = failure.reason if failure is not None else status.removeprefix("error: ")
         return f"FAILED {cell.label}: {reason}"

@@ -19,8 +19,8 @@ OFFICIAL = "official"
 """`Cell.data` of the published samples; any other sample set is named ``variant-<fingerprint>``."""
 
 
-class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Base of all that can be written in TOML: immutable, strict, silent about defaults.
+class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all that can be written in TOML: immutable and strict.
 
     Defaults are left out of the canonical form, so a field added later leaves the keys of older cells alone.
     """
@@ -157,10 +157,10 @@ def canonical(spec: Spec) -> bytes:
 
 
 def _sparse(spec: Spec) -> dict[str, Any]:
-    """The fields that differ from their defaults. msgspec's `omit_defaults` compares by identity: a default that a
-    TOML file spells out would stay, and the key change once the cell has been read back from its result."""
-    given = ((name, getattr(spec, name), default) for name, default in _defaults(type(spec)))
-    return {name: _sparse(v) if isinstance(v, Spec) else v for name, v, default in given if v != default}
+    """The fields that differ from their defaults."""
+    defaults = _defaults(type(spec))
+    given = {name: value for name, default in defaults if (value := getattr(spec, name)) != default}
+    return {name: _sparse(value) if isinstance(value, Spec) else value for name, value in given.items()}
 
 
 @functools.cache

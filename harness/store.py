@@ -78,19 +78,12 @@ class Store:
 
     def running(self, cell: Cell) -> Progress | None:
         """How far the live process on `cell` is; epoch 0 until it has said so. None if nobody trains it."""
-        if (held := self.holder(cell)) is None:
-            return None
-        said = self.progress(cell)
-        if said is not None and (said.host, said.pid) == (held.host, held.pid):
-            return said
-        epochs = cell.recipe.epochs
-        return Progress(
-            epoch=0, epochs=epochs, accuracy=None, images_per_second=0.0, seconds_left=0.0, host=held.host, pid=held.pid
-        )
+        return self._running(cell, self.folder(cell))
 
     def outcome(self, cell: Cell) -> Result | Failure | Progress | None:
         """What is known of `cell`: its result, else how a live process fares, else why it failed, else None."""
-        return self.result(cell) or self.running(cell) or self.failure(cell)
+        folder = self.folder(cell)  # once: hashing is what a large table's time goes into
+        return self._result(folder) or self._running(cell, folder) or self._read(folder / "failed.json", _FAILURE)
 
     def results(self) -> Iterator[Result]:
         """Every result in the store, in order of their keys."""
@@ -181,6 +174,17 @@ class Store:
         if result.cell.key != folder.name:
             return self._note(path, f"holds the result of another cell ({result.cell.key})")
         return result
+
+    def _running(self, cell: Cell, folder: Path) -> Progress | None:
+        if (held := claim.holder(folder)) is None:
+            return None
+        said = self._read(folder / "progress.json", _PROGRESS)
+        if said is not None and (said.host, said.pid) == (held.host, held.pid):
+            return said
+        epochs = cell.recipe.epochs
+        return Progress(
+            epoch=0, epochs=epochs, accuracy=None, images_per_second=0.0, seconds_left=0.0, host=held.host, pid=held.pid
+        )
 
     def _read(self, path: Path, decoder: msgspec.json.Decoder[RecordType]) -> RecordType | None:
         try:

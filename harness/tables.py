@@ -45,20 +45,17 @@ def preset_names() -> list[str]:
 
 def load_table(name_or_path: str | Path) -> Table:
     """A shipped table by name, or the user's own by the path of its TOML file. Raises UserError, UserErrors."""
-    given = Path(name_or_path)
-    if given.suffix == ".toml" or given.name != str(name_or_path):
-        if not given.is_file():
-            raise UserError(f"no table file `{name_or_path}`", to_type=f"shipped tables: {', '.join(table_names())}")
-        return decode(given, Table, _check_table)
-    return decode(_named("table", str(name_or_path), folder(), table_names()), Table, _check_table)
+    return decode(_file("table", name_or_path, folder(), table_names()), Table, _check_table)
 
 
-def load_protocol(name: str) -> Protocol:
-    return decode(_named("protocol", name, folder() / "protocols", protocol_names()), Protocol, _check_protocol)
+def load_protocol(name_or_path: str | Path) -> Protocol:
+    """A shipped protocol, or the user's own. Raises UserError, UserErrors."""
+    return decode(_file("protocol", name_or_path, folder() / "protocols", protocol_names()), Protocol, _check_protocol)
 
 
-def load_preset(name: str) -> Preset:
-    return decode(_named("preset", name, folder() / "presets", preset_names()), Preset, _check_preset)
+def load_preset(name_or_path: str | Path) -> Preset:
+    """A shipped preset, or the user's own. Raises UserError, UserErrors."""
+    return decode(_file("preset", name_or_path, folder() / "presets", preset_names()), Preset)
 
 
 def display(kind: Literal["dataset", "method", "architecture"], name: str) -> str:
@@ -82,7 +79,13 @@ def _names() -> Names:
     return decode(folder() / "names.toml", Names)
 
 
-def _named(kind: str, name: str, where: Path, known: list[str]) -> Path:
+def _file(kind: str, name_or_path: str | Path, where: Path, known: list[str]) -> Path:
+    """What ends in .toml or has a folder in it is a path, anything else a shipped name."""
+    name, given = str(name_or_path), Path(name_or_path)
+    if given.suffix == ".toml" or given.name != name:
+        if not given.is_file():
+            raise UserError(f"no {kind} file `{name}`", to_type=f"shipped {kind}s: {', '.join(known)}")
+        return given
     if name not in known:
         raise UserError(f"unknown {kind} `{name}`", to_type=did_you_mean(name, known))
     return where / f"{name}.toml"

@@ -15,8 +15,8 @@ import torch
 
 import baselines
 from baselines.network import Network
-from harness import environment
-from harness.checkpoint import Checkpoint, atomic_save
+from harness import durable, environment
+from harness.checkpoint import Checkpoint, serialised
 from harness.data import Data, load
 from harness.errors import UserError
 from harness.plugins import load_plugins
@@ -41,8 +41,9 @@ def run_cell(
 ) -> Status:
     """Train `cell` and write its result, or its failure with the reason, into the store.
 
-    Never raises for what a cell does wrong. `busy`: another process has the cell. `interrupted`: the checkpoint of
-    the last finished epoch is there, and the next call goes on from it.
+    `busy`: another process has the cell. `interrupted`: the checkpoint of the last finished epoch is there, and the
+    next call goes on from it. What a cell does wrong is recorded as its failure; what is wrong around it (a full disk,
+    data that has gone) raises UserError or OSError, and costs it nothing but the epoch it was at.
     """
     store = Store(store_root)
     if store.result(cell) is not None:
@@ -61,8 +62,10 @@ def run_cell(
         except KeyboardInterrupt:
             log("interrupted; the next run goes on from the last finished epoch")
             return "interrupted"
+        except (UserError, OSError):
+            raise
         except Exception as error:
-            failure = describe_failure(cell, error, store.failure(cell))
+            failure = describe_failure(cell, error)
             log(failure.traceback or failure.reason)
             store.write_failure(failure)
             return "failed"
@@ -96,7 +99,7 @@ def attempt(
     state = train(network, data, cell.recipe, cell.seed, checkpoint, report)
     beat()
     proofs = prove(network, first(data, PROOF_SAMPLES, cell.recipe.batch))
-    atomic_save(network.state_dict(), store.folder(cell) / "weights.pt")
+    durable.write(store.folder(cell) / "weights.pt", serialised(network.state_dict()))
     if failed := [f"{proof.fold} in {proof.precision}: {proof.why}" for proof in proofs if not proof.passed]:
         raise FoldFailed("; ".join(failed))
     accuracies = state.curve.test_accuracy
@@ -173,9 +176,9 @@ def first(data: Data, samples: int, batch: int) -> list[tuple[torch.Tensor, torc
     return batches
 
 
-def describe_failure(cell: Cell, error: Exception, before: Failure | None) -> Failure:
+def describe_failure(cell: Cell, error: Exception) -> Failure:
     """Kind, one-line reason and traceback of what stopped a cell."""
-    expected = isinstance(error, Diverged | FoldFailed | UserError)
+    expected = isinstance(error, Diverged | FoldFailed)
     reason = str(error) if expected else f"{type(error).__name__}: {error}"
     return Failure(
         cell=cell,
@@ -183,7 +186,6 @@ def describe_failure(cell: Cell, error: Exception, before: Failure | None) -> Fa
         reason=" ".join(reason.split()),
         epoch=getattr(error, "epoch", 0),
         when=now(),
-        attempts=before.attempts + 1 if before else 1,
         traceback="" if expected else "".join(traceback.format_exception(error)),
     )
 

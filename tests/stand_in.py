@@ -1,4 +1,4 @@
-"""Cells, results and jobs that cost nothing, for tests of the engine. Jobs are importable, so that real processes can run them."""
+"""Cells, results and jobs that cost nothing, for tests of the engine. Real processes import and run these jobs."""
 
 from __future__ import annotations
 
@@ -58,9 +58,6 @@ def make_failure(cell: Cell) -> Failure:
     return Failure(cell=cell, kind="diverged", reason="the loss became nan in epoch 2", epoch=2, when="now")
 
 
-Arguments = tuple[Path | None, tuple[str, ...], int]
-
-
 def train(cell: Cell, store_root: Path, *rest: object) -> str:
     """Like the real job, without a network: claims, counts how often each cell is trained, records."""
     return _train(cell, store_root, seconds=0.05)
@@ -101,8 +98,17 @@ def stumble(cell: Cell, store_root: Path, *rest: object) -> str:
 
 
 def show_threads(cell: Cell, store_root: Path, *rest: object) -> str:
-    print(f"threads {os.environ['OMP_NUM_THREADS']} gpu {os.environ.get('CUDA_VISIBLE_DEVICES')}")
+    print(f"threads {os.environ['OMP_NUM_THREADS']}")
     return _train(cell, store_root, seconds=0.0)
+
+
+def wait_for_another(cell: Cell, store_root: Path, *rest: object) -> str:
+    """Ends when two processes are at it, so that each has taken one of two cells."""
+    print(f"gpu {os.environ['CUDA_VISIBLE_DEVICES']}", flush=True)
+    deadline = time.monotonic() + 20
+    while len(list(store_root.glob("*/log.txt"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return _train(cell, store_root, seconds=0.5)
 
 
 def _train(cell: Cell, store_root: Path, seconds: float) -> str:

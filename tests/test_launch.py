@@ -1,4 +1,4 @@
-"""Jobs: never more than asked for, none twice, none lost. Real processes through submitit, with work that costs nothing."""
+"""Jobs: never more than asked for, none twice, none lost. Real submitit processes, with work that costs nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLACES = ("inline", "local")
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.getcwd()]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), str(Path.cwd())]))
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +96,7 @@ def test_what_a_job_prints_is_in_its_log(store: Store, on: str, capfd: pytest.Ca
 
 def test_gpus_are_handed_out(store: Store) -> None:
     cells = [make_cell(seed) for seed in range(2)]
-    launch.run(cells, store, Options(jobs=2, gpus=("4", "GPU-abc")), job=stand_in.show_threads)
+    launch.run(cells, store, Options(jobs=2, gpus=("4", "GPU-abc")), job=stand_in.wait_for_another)
     logs = sorted(store.log(cell).read_text().split("gpu ")[1].split()[0] for cell in cells)
     assert logs == ["4", "GPU-abc"]
 

@@ -156,7 +156,7 @@ def test_data_is_one_sample_set_for_each_data_set(tmp_path: Path) -> None:
     planned = plan(TABLE, CONTEXT, identify=identify)
     assert {(cell.dataset, cell.data) for cell in planned.cells} == {("cifar10", "variant-1"), ("cifar100", OFFICIAL)}
     store.write_result(make_result(msgspec.structs.replace(cells[0], data="variant-2")))
-    with pytest.raises(UserError, match="cifar10: the store has results of several sample sets.*--data"):
+    with pytest.raises(UserError, match=r"cifar10: the store has results of several sample sets.*--data"):
         identify(cells)
     store.write_result(make_result(cells[5]))
     assert identify(cells) == {"cifar10": OFFICIAL}

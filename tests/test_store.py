@@ -133,7 +133,7 @@ def test_full_disk_is_one_line_and_leaves_nothing_half_written(store: Store, mon
 
 def test_unwritable_store_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="cannot be written.*--store"):
+    with pytest.raises(UserError, match=r"cannot be written.*--store"):
         Store(tmp_path / "file" / "runs").prepare()
 
 

@@ -32,7 +32,7 @@ MPBN_METHODS = ["mpbn", "mpbn-element"]
 
 
 def scrambled(network: Network, seed: int = 0, scale: float = 1.0) -> Network:
-    """Every normaliser with random λ (some 0, some 1e-6, half negative), β, μ, σ²: what training could never rule out."""
+    """Every normaliser with random λ (some 0, some 1e-6, half negative), β, μ, σ²: training could lead anywhere."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(p: Tensor) -> Tensor:
