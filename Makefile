@@ -1,0 +1,39 @@
+# Each target sets up what it needs, once. UV_TORCH_BACKEND=cpu in the environment takes the small torch without CUDA.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(READY) ## .venv with all that is needed; PYTHON=python3.12 chooses the interpreter
+
+demo: $(READY) ## Table 1 on the bundled digits: trains what is missing (minutes), prints it
+	@begin=$$(date +%s); $(BIN)/python -m harness run table1 --preset smoke $(ARGS); code=$$?; \
+	took=$$(($$(date +%s) - begin)); echo "demo: $$((took / 60)) min $$((took % 60)) s" >&2; exit $$code
+
+test: $(READY) ## the tests; ARGS="-k fold" narrows them down
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## ruff and pyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+bench: $(READY) ## the benchmarks (pytest-benchmark)
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only $(ARGS)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@echo "setting up $(VENV): a few minutes and 6 GB the first time, UV_TORCH_BACKEND=cpu takes less" >&2
+	$(PYTHON) -m venv $(VENV)
+	@if $(BIN)/python -m pip install --quiet uv; \
+	then set -x; $(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e '.[test,lint]'; \
+	else set -x; $(BIN)/python -m pip install -c constraints.txt -e '.[test,lint]'; fi
+	@touch $@
