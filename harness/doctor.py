@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from baselines import kernels
 from harness import data, environment
 from harness.errors import UserError
 from harness.store import Store
@@ -29,7 +30,7 @@ def examine(store: Store, data_root: Path | None) -> Iterator[Finding]:
     memory = f", {environment.memory_gib():.0f} GiB" if environment.memory_gib() else ""
     yield Finding(what="cpu", state="ok", detail=f"{environment.cpu_model()}, {environment.cores()} cores{memory}")
     yield _gpu()
-    yield _compiler()
+    yield _kernel()
     yield _store(store)
     yield _slurm()
     for name in data.names():
@@ -54,10 +55,9 @@ def _gpu() -> Finding:
     return Finding(what="gpu", state="ok", detail=f"{name} ({len(environment.gpus())} visible)")
 
 
-def _compiler() -> Finding:
-    if said := environment.compiler():
-        return Finding(what="compiler", state="ok", detail=said)
-    return Finding(what="compiler", state="note", detail="none: the fused neuron is not built, so jobs are slower")
+def _kernel() -> Finding:
+    state = "ok" if kernels.library() is not None else "note"
+    return Finding(what="neurons on the CPU", state=state, detail=kernels.state())
 
 
 def _store(store: Store) -> Finding:

@@ -130,14 +130,6 @@ def command_line(arguments: Sequence[str]) -> str:
     return shlex.join(["python", "-m", "harness", *(_unplaced(argument) for argument in arguments)])
 
 
-def compiler() -> str:
-    """First line of the C++ compiler's version; empty if there is none."""
-    for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++"):
-        if name and (said := _said([name, "--version"])):
-            return said.partition("\n")[0]
-    return ""
-
-
 def slurm() -> str:
     """Version of SLURM, empty if its commands are not here."""
     return _said(["sbatch", "--version"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -88,14 +89,14 @@ def compare(
 
 def objection(layers: tuple[LayerCheck, ...], exact: bool, difference: float) -> str:
     """Why these counts prove nothing or the opposite; empty if they prove the fold."""
+    wrong = sum(layer.mismatches for layer in layers)
+    if exact and wrong:
+        return f"{wrong} of {sum(layer.neurons for layer in layers)} spikes differ"
     for layer in layers:
         if layer.spikes in (0, layer.neurons):
             state = "never fires" if layer.spikes == 0 else "always fires"
             return f"layer {layer.name} {state} on the test samples, so nothing is proved there"
-    if difference != difference:
-        return "a logit is NaN"
-    wrong = sum(layer.mismatches for layer in layers)
-    return f"{wrong} of {sum(layer.neurons for layer in layers)} spikes differ" if exact and wrong else ""
+    return "a logit is not finite" if not math.isfinite(difference) else ""
 
 
 @contextmanager

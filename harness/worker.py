@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 
 import baselines
+from baselines import kernels
 from baselines.network import Network
 from harness import durable, environment
 from harness.checkpoint import Checkpoint, serialised
@@ -115,7 +116,7 @@ def attempt(
             name: {"fingerprint": split.fingerprint, "samples": split.samples}
             for name, split in (("train", data.train), ("test", data.test))
         },
-        environment=environment.describe() | {"threads": threads, "device": str(device())},
+        environment=environment.describe() | {"neurons": kernels.state() if device().type == "cpu" else "eager loop"},
         started=started,
         finished=now(),
         seconds=sum(state.curve.seconds),

@@ -51,13 +51,23 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[st
     return folder, arguments, Store(folder / "runs")
 
 
-def test_killed_runs_end_like_an_undisturbed_one(
-    undisturbed: tuple[Path, list[str], Store], tmp_path: Path
-) -> None:
+def test_killed_runs_end_like_an_undisturbed_one(undisturbed: tuple[Path, list[str], Store], tmp_path: Path) -> None:
     """SIGKILL to the run, or to its jobs, or to all of them; local processes against the inline reference."""
     folder, arguments, reference = undisturbed
     root, chance = tmp_path / "runs", random.Random(KILLS)
-    command = [sys.executable, "-m", "harness", "run", *arguments, "--seeds", "0,1", "--jobs", "2", "--store", str(root)]
+    command = [
+        sys.executable,
+        "-m",
+        "harness",
+        "run",
+        *arguments,
+        "--seeds",
+        "0,1",
+        "--jobs",
+        "2",
+        "--store",
+        str(root),
+    ]
     killed = 0
     while killed < KILLS:
         front = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -88,7 +98,9 @@ def test_killed_runs_end_like_an_undisturbed_one(
         assert any(result.resumed for result in ours.values()), "no kill hit a cell after its first epoch"
     for key, tensors in weights(reference).items():
         assert all(torch.equal(tensor, weights(store)[key][name]) for name, tensor in tensors.items())
-    left = [p.name for p in root.rglob("*") if p.name.startswith("claim") or p.name.endswith(".tmp") or "check" in p.name]
+    left = [
+        p.name for p in root.rglob("*") if p.name.startswith("claim") or p.name.endswith(".tmp") or "check" in p.name
+    ]
     assert not left, left
 
 
