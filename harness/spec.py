@@ -55,7 +55,7 @@ class Recipe(Spec, frozen=True):
     test_samples: int | None = None
 
 
-class Cell(Spec, frozen=True):
+class Cell(Spec, frozen=True, dict=True):
     """One training run: method × architecture × dataset × timesteps × recipe × seed."""
 
     method: str
@@ -69,7 +69,7 @@ class Cell(Spec, frozen=True):
     source: str = ""
     """Hash of the user's file that registers `method`; empty for the built-in ones."""
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """Content key: 16 hexadecimal digits over the canonical form."""
         return hashlib.sha256(canonical(self)).hexdigest()[:16]

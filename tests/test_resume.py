@@ -43,17 +43,17 @@ def processes(root: Path) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], Store]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Store]:
     folder = tmp_path_factory.mktemp("undisturbed")
     arguments = write_tiny(folder)
     done = harness("run", *arguments, "--seeds", "0,1", "--on", "inline", "--store", folder / "runs")
     assert done.returncode == 0, done.stderr
-    return folder, arguments, Store(folder / "runs")
+    return arguments, Store(folder / "runs")
 
 
-def test_killed_runs_end_like_an_undisturbed_one(undisturbed: tuple[Path, list[str], Store], tmp_path: Path) -> None:
+def test_killed_runs_end_like_an_undisturbed_one(undisturbed: tuple[list[str], Store], tmp_path: Path) -> None:
     """SIGKILL to the run, or to its jobs, or to all of them; local processes against the inline reference."""
-    folder, arguments, reference = undisturbed
+    arguments, reference = undisturbed
     root, chance = tmp_path / "runs", random.Random(KILLS)
     command = [
         sys.executable,
@@ -110,8 +110,8 @@ def wait_for_training(root: Path, front: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
-def test_a_second_run_trains_nothing(undisturbed: tuple[Path, list[str], Store]) -> None:
-    folder, arguments, store = undisturbed
+def test_a_second_run_trains_nothing(undisturbed: tuple[list[str], Store]) -> None:
+    arguments, store = undisturbed
     before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*") if path.is_file()}
     again = harness("run", *arguments, "--seeds", "0,1", "--store", store.root)
     assert again.returncode == 0
@@ -120,13 +120,13 @@ def test_a_second_run_trains_nothing(undisturbed: tuple[Path, list[str], Store])
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "missing"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(
-    undisturbed: tuple[Path, list[str], Store], tmp_path: Path, damage: str
+    undisturbed: tuple[list[str], Store], tmp_path: Path, damage: str
 ) -> None:
     """Interrupted after three epochs, the newest checkpoint damaged: the end is the same, one epoch is done again."""
     from harness import worker
     from harness.checkpoint import Checkpoint
 
-    folder, arguments, reference = undisturbed
+    _, reference = undisturbed
     expected = next(reference.results())
     store = Store(tmp_path)
 

@@ -68,7 +68,7 @@ def test_every_field_of_a_recipe_enters_the_key(field: str) -> None:
         "train_samples": 10,
         "test_samples": 10,
     }
-    value = other.get(field, None) or getattr(CELL.recipe, field) * 2
+    value = other.get(field) or getattr(CELL.recipe, field) * 2
     recipe = msgspec.structs.replace(CELL.recipe, **{field: value})
     assert msgspec.structs.replace(CELL, recipe=recipe).key != CELL.key
 

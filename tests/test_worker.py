@@ -18,8 +18,7 @@ from tiny import PROTOCOL, TABLE, harness, write_tiny
 from torch import nn
 
 import baselines
-from baselines import METHODS, build
-from baselines import folding
+from baselines import METHODS, build, folding
 from harness import worker
 from harness.checkpoint import Checkpoint, State
 from harness.proof import prove
@@ -187,7 +186,7 @@ def test_a_full_disk_is_one_line_and_costs_an_epoch_at_most(tmp_path: Path) -> N
     def full() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    stopped = subprocess.run(command, capture_output=True, text=True, preexec_fn=full, timeout=300)  # noqa: PLW1509
+    stopped = subprocess.run(command, capture_output=True, text=True, preexec_fn=full, timeout=300)
     assert stopped.returncode == 1
     assert (
         "checkpoint.pt: cannot be written (file too large); free some space and type the same again" in stopped.stderr
