@@ -46,10 +46,10 @@ def run(options: argparse.Namespace) -> int:
     from harness import session
 
     if options.dry_run:
-        print(session.dry_run(options))
+        print(session.dry_run(options, complain))
         return OK
     try:
-        done = session.train(options)
+        done = session.train(options, complain)
     except KeyboardInterrupt:
         print("harness: interrupted; finished cells and epochs are kept", file=sys.stderr)
         print(f"harness: to go on, type: {options.command}", file=sys.stderr)

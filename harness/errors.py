@@ -33,9 +33,9 @@ class UserErrors(UserError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``did you mean `mpbn`?`` for a near miss, else the list of all that is allowed."""
+    """``did you mean `mpbn`?`` where one name is nearer than all others, else the list of all that is allowed."""
     known = sorted(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if not close and (anagrams := [name for name in known if sorted(name) == sorted(word)]):
-        close = anagrams[:1]
-    return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known) or 'none'}"
+    near = {name: difflib.SequenceMatcher(None, word, name).ratio() for name in difflib.get_close_matches(word, known)}
+    near |= {name: 1.0 for name in known if sorted(name) == sorted(word)}  # `mpnb`, for which difflib is blind
+    nearest = [name for name, ratio in near.items() if ratio == max(near.values())]
+    return f"did you mean `{nearest[0]}`?" if len(nearest) == 1 else f"known: {', '.join(known) or 'none'}"

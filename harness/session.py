@@ -51,7 +51,11 @@ def look(options: argparse.Namespace) -> Seen:
     return Seen(plans=plans, states=states, problems=store.problems)
 
 
-def train(options: argparse.Namespace) -> Seen:
+Say = Callable[[Sequence[UserError]], None]
+"""Tells the user of problems at once, before hours of work."""
+
+
+def train(options: argparse.Namespace, say: Say) -> Seen:
     """For `run`: train what is missing. Raises UserError if nothing can be done at all, KeyboardInterrupt on Ctrl-C."""
     from harness import launch
 
@@ -63,8 +67,7 @@ def train(options: argparse.Namespace) -> Seen:
     able = [cell for cell in cells if cell.dataset not in missing]
     if missing and not able and not any(state(plan, store).done for plan in plans):
         raise UserErrors(missing.values())
-    damaged = store.problems
-    _say(damaged)
+    say(store.problems)
     ended = _launch(able, _all_cells(plans), store, options) if able else {}
     again = Store(options.store)  # forgets what was said of files that were moved aside since
     states = tuple(state(plan, again) for plan in plans)
@@ -73,7 +76,7 @@ def train(options: argparse.Namespace) -> Seen:
     return Seen(plans=plans, states=states, problems=tuple(problems))
 
 
-def dry_run(options: argparse.Namespace) -> str:
+def dry_run(options: argparse.Namespace, say: Say) -> str:
     """The cells, what is done, and how long the rest will take."""
     from harness import launch
     from harness.columns import columns
@@ -91,7 +94,7 @@ def dry_run(options: argparse.Namespace) -> str:
         if kind == "missing" or (kind == "failed" and options.retry == "failed"):
             todo.append(cell)
     able = [cell for cell in todo if cell.dataset not in missing]
-    _say([*missing.values(), *store.problems])
+    say([*missing.values(), *store.problems])
     environment.limit_threads(options.threads)
     jobs = min(options.jobs or launch.default_jobs(options.on, environment.gpus()), max(1, len(able)))
     expected = forecast(able, _measure(options), jobs)
@@ -269,8 +272,3 @@ def _command(name: str, plan: Plan, options: argparse.Namespace) -> str:
 
 def _count(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _say(errors: Sequence[UserError]) -> None:
-    for error in errors:
-        print(f"harness: {error}", file=sys.stderr)

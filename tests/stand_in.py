@@ -6,8 +6,10 @@ import os
 import time
 from pathlib import Path
 
+from outcomes import proof, result
+
 from harness.process import HOST
-from harness.result import Curve, Failure, FoldProof, LayerCheck, Progress, Result
+from harness.result import Curve, Failure, LayerCheck, Progress, Result
 from harness.spec import Cell, Recipe
 from harness.store import Store
 
@@ -24,34 +26,13 @@ def make_cell(seed: int = 0, method: str = "vanilla", timesteps: int = 2, **reci
 
 
 def make_result(cell: Cell, accuracy: float = 90.0, proofs: int = 0) -> Result:
+    """With a curve of the recipe's epochs and proofs of twenty layers: as large as a real one."""
     epochs = cell.recipe.epochs
     series = tuple(accuracy - epochs + 1 + epoch for epoch in range(epochs))
+    curve = Curve(train_loss=series, train_accuracy=series, test_loss=series, test_accuracy=series, seconds=series)
     layers = tuple(LayerCheck(name=f"block{n}.neuron", neurons=10**6, spikes=12345, mismatches=0) for n in range(20))
-    proof = FoldProof(
-        fold="norm-conv",
-        precision="float64",
-        samples=512,
-        layers=layers,
-        logit_difference=1e-12,
-        accuracy_before=accuracy,
-        accuracy_after=accuracy,
-        exact=True,
-        passed=True,
-    )
-    return Result(
-        cell=cell,
-        curve=Curve(train_loss=series, train_accuracy=series, test_loss=series, test_accuracy=series, seconds=series),
-        best_accuracy=accuracy,
-        best_epoch=epochs,
-        last_accuracy=accuracy,
-        parameters=1000,
-        proofs=(proof,) * proofs,
-        samples={"train": {"fingerprint": "a" * 64, "samples": 1437}},
-        environment={"python": "3.11", "packages": {"torch": "2"}},
-        started="2026-01-01T00:00:00+00:00",
-        finished="2026-01-01T00:01:00+00:00",
-        seconds=60.0,
-    )
+    every = (proof(fold="norm-conv", precision="float64", samples=512, layers=layers, logit_difference=1e-12),) * proofs
+    return result(cell, accuracy, curve=curve, best_epoch=epochs, last_accuracy=accuracy, proofs=every)
 
 
 def make_failure(cell: Cell) -> Failure:
