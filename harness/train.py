@@ -32,8 +32,10 @@ class Diverged(Exception):
 class Pace(NamedTuple):
     """Where training is, for whoever watches."""
 
-    epoch: int
+    epochs_done: float
+    """A whole number when an epoch has just ended."""
     accuracy: float | None
+    """Of the last finished epoch, in percent."""
     images_per_second: float
     seconds_left: float
 
@@ -168,9 +170,9 @@ def append(curve: Curve, train: Tally, test: Tally, rate: float, seconds: float)
 
 
 def pace(curve: Curve, epochs_done: float, running: float, data: Data, recipe: Recipe) -> Pace:
-    """`epochs_done` may be a fraction; `running` are the seconds of the epoch under way."""
+    """`running` are the seconds of the epoch under way."""
     elapsed = sum(curve.seconds) + running
     accuracy = curve.test_accuracy[-1] if curve.test_accuracy else None
     speed = epochs_done * data.train.samples / elapsed if elapsed else 0.0
     left = (recipe.epochs - epochs_done) * elapsed / epochs_done if epochs_done else math.inf
-    return Pace(math.ceil(epochs_done), accuracy, speed, left)
+    return Pace(epochs_done, accuracy, speed, left)

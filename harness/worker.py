@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import time
@@ -94,7 +95,9 @@ def attempt(
     def report(pace: Pace) -> None:
         beat()
         store.write_progress(cell, progress(pace, cell))
-        log(f"epoch {pace.epoch}/{cell.recipe.epochs} accuracy {pace.accuracy} {pace.images_per_second:.0f} images/s")
+        if pace.accuracy is not None and pace.epochs_done == int(pace.epochs_done):
+            done, speed = int(pace.epochs_done), pace.images_per_second
+            log(f"epoch {done}/{cell.recipe.epochs}: {pace.accuracy:.2f} %, {speed:.0f} images/s")
 
     checkpoint = Checkpoint(store.folder(cell))
     state = train(network, data, cell.recipe, cell.seed, checkpoint, report)
@@ -192,7 +195,15 @@ def describe_failure(cell: Cell, error: Exception) -> Failure:
 
 
 def progress(pace: Pace, cell: Cell) -> Progress:
-    return Progress(**pace._asdict(), epochs=cell.recipe.epochs, host=platform.node(), pid=os.getpid())
+    return Progress(
+        epoch=math.ceil(pace.epochs_done),
+        epochs=cell.recipe.epochs,
+        accuracy=pace.accuracy,
+        images_per_second=pace.images_per_second,
+        seconds_left=pace.seconds_left,
+        host=platform.node(),
+        pid=os.getpid(),
+    )
 
 
 class Log:

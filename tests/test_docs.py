@@ -1,0 +1,141 @@
+"""What the documents tell a reader to type works as it stands there, in a copy of the clone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness import arguments
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+
+
+def blocks(document: str, language: str = "") -> list[str]:
+    """The fenced blocks of a language; those without one are commands, trees and output."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / document).read_text(encoding="utf-8"), re.M | re.S)
+
+
+def named(document: str, language: str) -> Iterator[tuple[str, str]]:
+    """Blocks that are files: the path in their first line (``# my_method.py``), and the lines after it."""
+    for block in blocks(document, language):
+        first, _, text = block.partition("\n")
+        path = first.removeprefix("# ")
+        assert re.fullmatch(r"[\w/]+\.(py|toml)", path), f"{document}: say in its first line what file this is: {first}"
+        yield path, text
+
+
+METHODS = [(d, *block) for d in DOCUMENTS for block in named(d, "python") if "METHODS.register" in block[1]]
+FILES = {path: text for language in ("python", "toml") for path, text in named("CONTRIBUTING.md", language)}
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """Importable from there alone; its smoke runs are of one epoch."""
+    for folder in ("harness", "baselines", "tables"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    smoke = tmp_path / "tables/presets/smoke.toml"
+    smoke.write_text(one_epoch(smoke.read_text()))
+    return tmp_path
+
+
+def one_epoch(text: str) -> str:
+    changed, count = re.subn(r"^epochs = \d+$", "epochs = 1", text, flags=re.M)
+    assert count == 1
+    return changed
+
+
+def run(clone: Path, *arguments: str) -> list[dict[str, str]]:
+    """Train, and read the printed table."""
+    command = [sys.executable, "-m", "harness", "run", *arguments, "--seeds", "0", "--jobs", "1", "--format", "csv"]
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+@pytest.mark.parametrize(("document", "file", "text"), METHODS, ids=[document for document, _, _ in METHODS])
+def test_a_method_in_one_file_gets_rows_of_its_own(document: str, file: str, text: str, clone: Path) -> None:
+    (clone / file).write_text(text)
+    (name,) = re.findall(r'METHODS\.register\("(.+?)"', text)
+    rows = run(clone, "table1", "--preset", "smoke", "--only", f"method={name},timesteps=1", "--plugin", file)
+    assert [(row["method"], row["paper_accuracy"], row["n"]) for row in rows] == [(name, "", "1")] * 2
+    assert all(float(row["accuracy"]) > 10 for row in rows)
+
+
+def test_the_method_moved_in_is_a_built_in(clone: Path) -> None:
+    (clone / "baselines/methods/mpbn_tdbn.py").write_text(FILES["my_method.py"])
+    command = [sys.executable, "-m", "harness", "list", "methods"]
+    listed = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"^mpbn-tdbn +MPBN, on currents that tdBN has scaled", listed, re.M)
+
+
+def test_a_data_set_with_its_recipe_and_a_table_of_it(clone: Path) -> None:
+    (clone / "harness/data/sets/leaves.py").write_text(FILES["harness/data/sets/leaves.py"])
+    with (clone / "tables/protocols/paper.toml").open("a") as protocol:
+        protocol.write(one_epoch(FILES["tables/protocols/paper.toml"]) + "width = 0.25\n")
+    (clone / "my_table.toml").write_text(FILES["my_table.toml"])
+    random = np.random.default_rng(0)
+    for split, kind, number in np.ndindex(2, 4, 8):
+        folder = clone / "data/leaves" / ("train", "test")[split] / f"kind{kind}"
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    (row,) = run(clone, "my_table.toml", "--only", "method=mpbn")
+    assert (row["dataset"], row["paper_accuracy"], row["n"]) == ("leaves", "91.20", "1")
+
+
+def test_adding_takes_less_than_ten_lines() -> None:
+    method, data, recipe, table = (len(text.splitlines()) for text in FILES.values())
+    assert list(FILES) == [
+        "my_method.py",
+        "harness/data/sets/leaves.py",
+        "tables/protocols/paper.toml",
+        "my_table.toml",
+    ]
+    assert max(method, data + recipe, table) < 10
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_can_be_typed(document: str) -> None:
+    lines = [line.strip() for block in blocks(document) for line in block.splitlines()]
+    typed = [re.split(r" {2,}| #", line)[0] for line in lines if line.startswith("python -m harness ")]
+    assert typed
+    for command in typed:
+        arguments.parse(shlex.split(command)[3:])  # raises UserError
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
+    made = re.findall(r"^(?:\w+=\S+ )?make (\w+)", "\n".join(lines), re.M)
+    assert made and set(made) <= set(targets)
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CHANGELOG.md"])
+def test_files_that_are_spoken_of_exist(document: str) -> None:
+    text = re.sub(r"^```.*?^```$", "", (ROOT / document).read_text(encoding="utf-8"), flags=re.M | re.S)
+    of_ours = r"`((?:harness|baselines|tables|tests|slurm|results|\.ci)/[\w/.-]*|[A-Z]\w+\.md|\.?\w[\w-]*\.(?:txt|yaml))`"
+    spoken = {*re.findall(of_ours, text), *re.findall(r"\]\(([\w/.-]+)\)", text)} - set(FILES)
+    missing = [path for path in spoken if not (ROOT / path).exists() and path not in ("baselines/methods/mpbn_tdbn.py",)]
+    assert not missing
+
+
+def test_the_tree_is_the_trees() -> None:
+    (tree,) = [block for block in blocks("README.md") if re.search(r"^harness/ ", block, re.M)]
+    folders, shown = [ROOT], []
+    for line in tree.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        del folders[depth + 1 :]
+        for name in re.split(r" {2,}", line.strip())[0].split():
+            shown.append(folders[depth] / name)
+        folders.append(shown[-1])
+    assert not [path for path in shown if not path.exists()]
+    packages = {path.parent for path in ROOT.glob("*/__init__.py")}
+    assert packages and packages <= set(shown)
