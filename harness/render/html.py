@@ -11,7 +11,8 @@ STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em; color: #222; }
 h1 { font-size: 1.25em; margin-bottom: .1em; } p { color: #555; }
 table { border-collapse: collapse; width: 100%; border-block: 2px solid #222; font-variant-numeric: tabular-nums; }
-th, td { padding: .25em .6em; text-align: left; vertical-align: top; } thead th { border-bottom: 1px solid #222; }
+th, td { padding: .25em .6em; text-align: left; vertical-align: top; }
+th, td:not(:last-child) { white-space: nowrap; } thead th { border-bottom: 1px solid #222; }
 .right { text-align: right; white-space: nowrap; } tbody tr:nth-child(even) { background: #f5f5f5; }
 .good { color: #17692c; } .bad { color: #b3261e; } .high { color: #0b57d0; } .open { color: #8a5a00; }
 .quiet { color: #6b6b6b; } ul { color: #555; font-size: .9em; padding-left: 1.2em; }

@@ -204,6 +204,17 @@ def pair(ours: torch.nn.Module, theirs: torch.nn.Module, link: dict[str, str], f
         assert name.endswith(("mean", "var"))
 
 
+class InSteps(torch.nn.Module):
+    """A multi-step layer of SpikingJelly, which takes (T, B, C, H, W), for our (T·B, C, H, W)."""
+
+    def __init__(self, layer: torch.nn.Module) -> None:
+        super().__init__()
+        self.bn = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn(x.unflatten(0, (T, B))).flatten(0, 1)
+
+
 def test_vanilla_bn_is_joint_over_time() -> None:
     """Against BatchNorm3d over (B, C, T, H, W), the released code's own view."""
     ours, theirs = BatchNorm().build(C, T, 0.5, 1).double(), torch.nn.BatchNorm3d(C).double()
@@ -219,6 +230,13 @@ def test_vanilla_bn_is_joint_over_time() -> None:
     pair(ours, Viewed(), {"weight": "bn.weight", "bias": "bn.bias"}, {})
 
 
+def test_vanilla_bn_equals_spikingjelly() -> None:
+    from spikingjelly.activation_based import layer
+
+    ours, theirs = BatchNorm().build(C, T, 0.5, 1).double(), layer.BatchNorm2d(C, step_mode="m").double()
+    pair(ours, InSteps(theirs), {"weight": "bn.weight", "bias": "bn.bias"}, {})
+
+
 @pytest.mark.parametrize("branches", [1, 2])
 def test_tdbn_equals_spikingjelly(branches: int) -> None:
     """They start λ at αV instead of keeping the factor: same function, our gradient of λ is αV times theirs."""
@@ -232,15 +250,7 @@ def test_tdbn_equals_spikingjelly(branches: int) -> None:
     with torch.no_grad():
         theirs.weight.fill_(0.5 / math.sqrt(branches))  # they rounded it to float32
 
-    class Viewed(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.bn = theirs
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.bn(x.unflatten(0, (T, B))).flatten(0, 1)
-
-    pair(ours, Viewed(), {"weight": "bn.weight", "bias": "bn.bias"}, {"weight": 0.5 / math.sqrt(branches)})
+    pair(ours, InSteps(theirs), {"weight": "bn.weight", "bias": "bn.bias"}, {"weight": 0.5 / math.sqrt(branches)})
 
 
 def test_tebn_equals_spikingjelly() -> None:
@@ -255,14 +265,6 @@ def test_tebn_equals_spikingjelly() -> None:
         for norm in (ours.norm, theirs.bn if hasattr(theirs, "bn") else theirs):
             norm.weight.copy_(torch.linspace(-1, 1, C)), norm.bias.copy_(torch.linspace(0, 2, C))
 
-    class Viewed(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.bn = theirs
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.bn(x.unflatten(0, (T, B))).flatten(0, 1)
-
-    names = {name.rpartition(".")[2]: name for name, _ in Viewed().named_parameters()}
+    names = {name.rpartition(".")[2]: name for name, _ in InSteps(theirs).named_parameters()}
     link = {"norm.weight": names["weight"], "norm.bias": names["bias"], "p": names["scale"]}
-    pair(ours, Viewed(), link, {})
+    pair(ours, InSteps(theirs), link, {})
