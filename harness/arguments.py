@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 from harness.errors import UserError, did_you_mean
 
 FORMATS = ("terminal", "markdown", "latex", "csv", "json", "html")
-KINDS = ("methods", "architectures", "datasets", "tables", "presets", "protocols", "clusters")
+KINDS = ("methods", "architectures", "datasets", "tables", "figures", "presets", "protocols", "clusters")
 EPILOG = """\
-TABLE is a name that `list tables` shows, or the path of a TOML file of your own.
+TABLE and FIGURE are names that `list tables` and `list figures` show, or the path of a TOML file of your own.
 Results go to standard output, progress and errors to standard error. Exit codes: 0 all that was asked for is there,
 1 something failed or is missing, 2 bad input, 130 interrupted.
 
@@ -70,15 +70,19 @@ def build() -> tuple[Parser, dict[str, Parser]]:
             add(verbs[name])
         return verbs[name]
 
-    run = verb("run", "train what is missing, then print it", _select, _where, _format)
-    run.add_argument("targets", nargs="+", metavar="TABLE|CELL", help="tables, or cells by key or path")
+    run = verb("run", "train what is missing, then print it", _select, _where, _format, _out)
+    run.add_argument("targets", nargs="+", metavar="TABLE|FIGURE|CELL", help="tables, figures, or cells by key or path")
     _running(run)
     table = verb("table", "print a table from the store; trains nothing", _select, _where, _format)
     table.add_argument("targets", nargs="+", metavar="TABLE")
+    figure = verb("figure", "draw a figure from the store; trains nothing", _select, _where, _out)
+    figure.add_argument("targets", nargs="+", metavar="FIGURE")
     claims = verb("claims", "every claim of the paper: as printed, as measured", _select, _where, _format)
     claims.add_argument("names", nargs="*", metavar="CLAIM", help="all, unless some are named")
     status = verb("status", "done, running, failed, missing, with the reason and how to retry", _select, _where, _json)
-    status.add_argument("targets", nargs="*", metavar="TABLE", help="cell by cell; without it, all that was begun")
+    status.add_argument(
+        "targets", nargs="*", metavar="TABLE|FIGURE", help="cell by cell; without it, all that was begun"
+    )
     listing = verb("list", "what there is to choose from", _json, _plugin)
     listing.add_argument("kind", type=_one_of("kind", KINDS), metavar="|".join(KINDS))
     show = verb("show", "one cell: configuration, provenance, curve, fold proofs, log", _where)
@@ -117,6 +121,11 @@ def _format(parser: Parser) -> None:
     parser.add_argument(
         "--format", type=_one_of("format", FORMATS), default="terminal", metavar="F", help=", ".join(FORMATS)
     )
+
+
+def _out(parser: Parser) -> None:
+    help = "where figures are written; default results/figures"
+    parser.add_argument("--out", type=Path, default=Path("results/figures"), metavar="DIR", help=help)
 
 
 def _json(parser: Parser) -> None:

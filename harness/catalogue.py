@@ -34,6 +34,10 @@ def _tables() -> Iterator[tuple[str, str]]:
         yield name, f"{table.title} ({len(table.row)} rows)"
 
 
+def _figures() -> Iterator[tuple[str, str]]:
+    return ((name, tables.load_figure(name).title) for name in tables.figure_names())
+
+
 def _presets() -> Iterator[tuple[str, str]]:
     return ((name, tables.load_preset(name).description) for name in tables.preset_names())
 
@@ -47,6 +51,7 @@ KINDS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "architectures": _architectures,
     "datasets": _datasets,
     "tables": _tables,
+    "figures": _figures,
     "presets": _presets,
     "protocols": _protocols,
     "clusters": _places,

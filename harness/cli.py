@@ -8,10 +8,14 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from harness import arguments
 from harness.columns import columns
 from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.session import Seen
 
 OK, INCOMPLETE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -54,16 +58,25 @@ def run(options: argparse.Namespace) -> int:
         print("harness: interrupted; finished cells and epochs are kept", file=sys.stderr)
         print(f"harness: to go on, type: {options.command}", file=sys.stderr)
         return INTERRUPTED
-    _print_tables(done.plans, done.states, options.format)
+    _show(done, options)
     complain(done.problems)
     return OK if done.complete else INCOMPLETE
 
 
 def table(options: argparse.Namespace) -> int:
-    from harness import session
+    from harness import session, tables
 
-    seen = session.look(options)
-    _print_tables(seen.plans, seen.states, options.format)
+    seen = session.look(options, tables.load_table)
+    _show(seen, options)
+    complain(seen.problems)
+    return OK if seen.complete else INCOMPLETE
+
+
+def figure(options: argparse.Namespace) -> int:
+    from harness import session, tables
+
+    seen = session.look(options, tables.load_figure)
+    _show(seen, options)
     complain(seen.problems)
     return OK if seen.complete else INCOMPLETE
 
@@ -134,18 +147,25 @@ def doctor(options: argparse.Namespace) -> int:
     return INCOMPLETE if wrong else OK
 
 
-def _print_tables(plans: Sequence, states: Sequence, form: str) -> None:
-    from harness.render import render, table_page
+def _show(seen: Seen, options: argparse.Namespace) -> None:
+    """Tables are printed, figures drawn."""
+    from harness.render import draw_figure, render, table_page
+    from harness.spec import Figure
 
-    between = "\n\n" if form in ("terminal", "markdown", "latex") else "\n"
-    print(
-        between.join(render(table_page(plan, state.outcomes), form) for plan, state in zip(plans, states, strict=True))
-    )
+    found = list(zip(seen.plans, seen.states, strict=True))
+    pages = [table_page(plan, state.outcomes) for plan, state in found if not isinstance(plan.table, Figure)]
+    if pages:
+        between = "\n\n" if options.format in ("terminal", "markdown", "latex") else "\n"
+        print(between.join(render(page, options.format) for page in pages))
+    for plan, state in found:
+        if isinstance(plan.table, Figure):
+            print("\n".join(draw_figure(plan, state.outcomes, options.out)))
 
 
 VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": run,
     "table": table,
+    "figure": figure,
     "claims": claims,
     "status": status,
     "list": list_,

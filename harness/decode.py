@@ -29,6 +29,11 @@ def decode(path: Path, kind: type[T], check: Callable[[T, str], Iterable[UserErr
     return spec
 
 
+def keys(path: Path) -> frozenset[str]:
+    """The top-level keys of the file, by which one kind of file is told from another. Raises UserErrors."""
+    return frozenset(_read(path))
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -120,5 +120,5 @@ def unwritable(path: Path, error: OSError) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         advice = "free some space and type the same again: finished cells and epochs are kept"
     else:
-        advice = "make it writable, or give another folder with --store DIR"
+        advice = "make it writable, or give another folder (--store, --out)"
     return UserError(f"cannot be written ({(error.strerror or str(error)).lower()})", str(path), advice)

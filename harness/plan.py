@@ -1,4 +1,4 @@
-"""Table (+ protocol, preset, filters, plugins) -> cells -> done / running / failed / missing."""
+"""Table or figure (+ protocol, preset, filters, plugins) -> cells -> done / running / failed / missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import UserError, did_you_mean
-from harness.spec import OFFICIAL, Cell, Preset, Protocol, Recipe, Row, Table
+from harness.spec import OFFICIAL, Cell, Figure, Preset, Protocol, Recipe, Row, Table
 
 if TYPE_CHECKING:
     from harness.result import Failure, Progress, Result
@@ -43,7 +43,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    table: Table
+    table: Table | Figure
     protocol: str
     preset: str | None
     lines: tuple[Line, ...]
@@ -80,7 +80,7 @@ class Context:
 
 
 def plan(
-    table: Table,
+    table: Table | Figure,
     context: Context,
     *,
     only: Only = MappingProxyType({}),
@@ -180,12 +180,12 @@ def _selects(only: Only, row: Row, preset: Preset | None) -> bool:
     return all(names[key] & set(values) for key, values in only.items() if key != "seed")
 
 
-def _numbered(table: Table) -> Iterator[tuple[int, Row, bool]]:
+def _numbered(table: Table | Figure) -> Iterator[tuple[int, Row, bool]]:
     for number, row in enumerate(table.row, start=1):
         yield number, row, False
 
 
-def _added(table: Table, context: Context) -> Iterator[tuple[int, Row, bool]]:
+def _added(table: Table | Figure, context: Context) -> Iterator[tuple[int, Row, bool]]:
     """A user's methods, in every setting of the table; one that the paper has a row for fills that row instead."""
     settings = dict.fromkeys((row.architecture, row.dataset, row.timesteps) for row in table.row)
     number, printed = len(table.row), {row.method for row in table.row}

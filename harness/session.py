@@ -16,7 +16,7 @@ from harness import data, environment, tables
 from harness.errors import UserError, UserErrors
 from harness.plan import Context, Identify, Plan, State, parse_only, plan, plan_cells, state, stored_data
 from harness.plugins import absolute, load_plugins
-from harness.spec import OFFICIAL, Cell, Preset, Protocol
+from harness.spec import OFFICIAL, Cell, Figure, Preset, Protocol, Table
 from harness.status import Standing
 from harness.store import Store
 
@@ -41,12 +41,16 @@ class Seen:
         return all(len(state.done) == len(plan.cells) for plan, state in zip(self.plans, self.states, strict=True))
 
 
-def look(options: argparse.Namespace) -> Seen:
-    """For `table`: nothing is trained, and no data need be at hand."""
+Load = Callable[[str], Table | Figure]
+"""What a target that is no cell may be."""
+
+
+def look(options: argparse.Namespace, load: Load) -> Seen:
+    """For `table` and `figure`: nothing is trained, and no data need be at hand."""
     store = Store(options.store)
     missing: dict[str, UserError] = {}
     identify = at_hand(options.data, store, missing) if options.data else stored_data(store)
-    plans = _plans(options, store, identify)
+    plans = _plans(options, store, identify, load)
     states = tuple(state(plan, store) for plan in plans)
     return Seen(plans=plans, states=states, problems=store.problems)
 
@@ -140,7 +144,7 @@ def standings(options: argparse.Namespace) -> tuple[list[Standing], Store]:
     found = []
     for name, protocol, preset in itertools.product(options.targets or tables.table_names(), protocols, presets):
         context = _context_of(tables.load_protocol(protocol), _preset(preset), options.seeds, plugins)
-        planned = plan(tables.load_table(name), context, only=only, identify=identify)
+        planned = plan(tables.load(name), context, only=only, identify=identify)
         standing = Standing(plan=planned, state=state(planned, store), command=_command(name, planned, options))
         if standing.begun or options.targets:
             found.append(standing)
@@ -163,12 +167,12 @@ def at_hand(root: Path | None, store: Store, missing: dict[str, UserError]) -> I
     return identify
 
 
-def _plans(options: argparse.Namespace, store: Store, identify: Identify) -> tuple[Plan, ...]:
-    """One for each table named; cells named by key or path make one more, together."""
+def _plans(options: argparse.Namespace, store: Store, identify: Identify, load: Load = tables.load) -> tuple[Plan, ...]:
+    """One for each table or figure named; cells named by key or path make one more, together."""
     context, only = _context(options), parse_only(options.only)
     named = [name for name in options.targets if not _is_cell(name, store)]
     cells = [_cell(name, store) for name in options.targets if name not in named]
-    made = [plan(tables.load_table(name), context, only=only, identify=identify) for name in named]
+    made = [plan(load(name), context, only=only, identify=identify) for name in named]
     return (*made, plan_cells(cells)) if cells else tuple(made)
 
 

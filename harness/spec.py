@@ -1,4 +1,4 @@
-"""The nouns of the harness: Recipe, Cell, Row, Table. Frozen, typed, with a canonical form and a content key.
+"""The nouns of the harness: Recipe, Cell, Row, Table, Figure. Frozen, typed, with a canonical form and a content key.
 
 A *cell* is one training run. Everything that changes its numbers is a field of it and so enters its key;
 whatever does not (device, workers, job packing) is recorded in its result instead.
@@ -106,6 +106,26 @@ class Table(Spec, frozen=True):
     title: str
     row: tuple[Row, ...]
     footnote: tuple[str, ...] = ()
+
+
+class Panel(Spec, frozen=True):
+    """The curves of one pair of axes."""
+
+    row: tuple[Row, ...]
+
+
+class Figure(Spec, frozen=True):
+    """Panels of learning curves; planned, trained and selected from as the table of all their rows would be."""
+
+    name: str
+    title: str
+    panel: tuple[Panel, ...]
+    footnote: tuple[str, ...] = ()
+
+    @property
+    def row(self) -> tuple[Row, ...]:
+        """Of all panels, in order: a row's number counts through them."""
+        return tuple(row for panel in self.panel for row in panel.row)
 
 
 class Protocol(Spec, frozen=True):

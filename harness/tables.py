@@ -1,15 +1,16 @@
-"""The paper as data: find and decode the tables, protocols, presets and display names under `tables/`."""
+"""The paper as data: find and decode the tables, figures, protocols, presets and display names under `tables/`."""
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from harness.decode import decode
+from harness.decode import decode, keys
 from harness.errors import UserError, did_you_mean
-from harness.spec import Preset, Protocol, Row, Spec, Table
+from harness.spec import Figure, Preset, Protocol, Row, Spec, Table
 
 NOT_TABLES = frozenset({"claims", "names"})
 """Files beside the tables that are something else; so is every ``figure*.toml``."""
@@ -35,6 +36,10 @@ def table_names() -> list[str]:
     return sorted(name for name in names if name not in NOT_TABLES and not name.startswith("figure"))
 
 
+def figure_names() -> list[str]:
+    return sorted(path.stem for path in folder().glob("figure*.toml"))
+
+
 def protocol_names() -> list[str]:
     return sorted(path.stem for path in (folder() / "protocols").glob("*.toml"))
 
@@ -45,7 +50,20 @@ def preset_names() -> list[str]:
 
 def load_table(name_or_path: str | Path) -> Table:
     """A shipped table by name, or the user's own by the path of its TOML file. Raises UserError, UserErrors."""
+    _other_verb(name_or_path, "figure", figure_names())
     return decode(_file("table", name_or_path, folder(), table_names()), Table, _check_table)
+
+
+def load_figure(name_or_path: str | Path) -> Figure:
+    """A shipped figure, or the user's own. Raises UserError, UserErrors."""
+    _other_verb(name_or_path, "table", table_names())
+    return decode(_file("figure", name_or_path, folder(), figure_names()), Figure, _check_figure)
+
+
+def load(name_or_path: str | Path) -> Table | Figure:
+    """Whichever of the two it is: only a figure has panels. Raises UserError, UserErrors."""
+    path = _file("table or figure", name_or_path, folder(), [*figure_names(), *table_names()])
+    return load_figure(path) if "panel" in keys(path) else load_table(path)
 
 
 def load_protocol(name_or_path: str | Path) -> Protocol:
@@ -69,9 +87,9 @@ def method_label(row: Row) -> str:
 
 
 def table_label(name: str) -> str:
-    """``table2`` -> ``Table 2``; a user's own name stays."""
-    number = name.removeprefix("table")
-    return f"Table {number}" if number.isdigit() and number != name else name
+    """``table2`` -> ``Table 2``, ``figure2`` -> ``Figure 2``; a user's own name stays."""
+    found = re.fullmatch(r"(table|figure)(\d+)", name)
+    return f"{found[1].capitalize()} {found[2]}" if found else name
 
 
 @functools.cache
@@ -91,11 +109,32 @@ def _file(kind: str, name_or_path: str | Path, where: Path, known: list[str]) ->
     return where / f"{name}.toml"
 
 
+def _other_verb(name: str | Path, kind: str, names: list[str]) -> None:
+    """Raises UserError for the name of a table where a figure is wanted, and the other way round."""
+    if name in names:
+        raise UserError(f"`{name}` is a {kind}", to_type=f"type: python -m harness {kind} {name}")
+
+
 def _check_table(table: Table, file: str) -> Iterator[UserError]:
     if not table.row:
         yield UserError("has no rows", file, "write at least one [[row]]")
     for number, row in enumerate(table.row, start=1):
         yield from _check_row(row, f"{file}: row {number}")
+
+
+def _check_figure(figure: Figure, file: str) -> Iterator[UserError]:
+    if Path(figure.name).name != figure.name:
+        yield UserError(f"`name` is `{figure.name}`", file, "write one that can name a file")
+    if not figure.panel:
+        yield UserError("has no panels", file, "write at least one [[panel]]")
+    for number, panel in enumerate(figure.panel, start=1):
+        where = f"{file}: panel {number}"
+        if not panel.row:
+            yield UserError("has no rows", where, "write at least one row")
+        for place, row in enumerate(panel.row, start=1):
+            if row.accuracy is not None or row.std is not None:
+                yield UserError("has a printed number", f"{where}: row {place}", "leave out `accuracy` and `std`")
+            yield from _check_row(row, f"{where}: row {place}")
 
 
 def _check_row(row: Row, where: str) -> Iterator[UserError]:

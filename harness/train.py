@@ -22,11 +22,17 @@ HEARTBEAT = 5.0
 
 
 class Diverged(Exception):
-    """The loss is no longer finite."""
+    """The loss, a weight or a statistic is no longer finite."""
 
-    def __init__(self, epoch: int, loss: float) -> None:
-        super().__init__(f"the loss became {loss} in epoch {epoch}")
+    def __init__(self, what: str, value: float, epoch: int) -> None:
+        super().__init__(f"{what} became {value} in epoch {epoch}")
         self.epoch = epoch
+
+
+def check_finite(what: str, value: float, epoch: int) -> None:
+    """Raises Diverged; `epoch` counts from 0."""
+    if not math.isfinite(value):
+        raise Diverged(what, value, epoch + 1)
 
 
 class Pace(NamedTuple):
@@ -83,12 +89,15 @@ def train(
                 if not math.isfinite(total.loss):
                     break
                 report(pace(state.curve, epoch + total.samples / data.train.samples, now - started, data, recipe))
-        if not math.isfinite(total.loss):
-            raise Diverged(epoch + 1, total.loss)
+        check_finite("the loss", total.loss, epoch)
+        for (
+            name,
+            tensor,
+        ) in network.state_dict().items():  # a neuron turns NaN into silence, so the loss may not show it
+            check_finite(name, float(tensor.sum()), epoch)
 
         test = evaluate(network, data.test.batches(recipe.batch))
-        if not math.isfinite(test.loss):
-            raise Diverged(epoch + 1, test.loss)
+        check_finite("the test loss", test.loss, epoch)
         curve = append(state.curve, total, test, rate, time.perf_counter() - started)
         state = State(epoch + 1, network.state_dict(), optimiser.state_dict(), curve, state.resumed)
         checkpoint.save(state)

@@ -103,7 +103,7 @@ def test_a_truncated_result_is_told_moved_aside_and_trained_again(
     ("arguments", "message"),
     [
         ("tabel table1", "unknown verb `tabel`; did you mean `table`?"),
-        ("run table9", "unknown table `table9`; did you mean `table"),
+        ("run table9", "unknown table or figure `table9`; known: figure2, table1, table2"),
         ("run table1 --only method=mpnb", "--only: no row has method `mpnb`; did you mean `mpbn`?"),
         ("run table1 --sore x", "run: unknown argument `--sore`; did you mean `--store`?"),
         ("run table1 --on slurm", "--on: unknown place `slurm`; known: inline, local"),
@@ -115,7 +115,7 @@ def test_a_truncated_result_is_told_moved_aside_and_trained_again(
         ("run table1 --format xml", "unknown format `xml`"),
         ("run table1 --plugin none.py", "none.py: no such file"),
         ("run table1 --plugin nopackage", "--plugin: no package `nopackage`"),
-        ("run", "run: arguments are required: TABLE|CELL"),
+        ("run", "run: arguments are required: TABLE|FIGURE|CELL"),
         ("list method", "unknown kind `method`; did you mean `methods`?"),
         ("show 0123", "no cell `0123`"),
         ("run no.toml", "no table file `no.toml`"),

@@ -59,9 +59,9 @@ def one_epoch(text: str) -> str:
     return changed
 
 
-def harness(clone: Path, *arguments: str) -> str:
+def python(clone: Path, *arguments: str) -> str:
     environment = {**os.environ, "HARNESS_CACHE": str(clone / "cache")}
-    command = [sys.executable, "-m", "harness", *arguments]
+    command = [sys.executable, *arguments]
     done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -69,7 +69,8 @@ def harness(clone: Path, *arguments: str) -> str:
 
 def train(clone: Path, *arguments: str) -> list[dict[str, str]]:
     """The rows of the table that is printed after training."""
-    printed = harness(clone, "run", *arguments, "--seeds", "0", "--on", "inline", "--format", "csv")
+    options = ("--seeds", "0", "--on", "inline", "--format", "csv")
+    printed = python(clone, "-m", "harness", "run", *arguments, *options)
     return list(csv.DictReader(io.StringIO(printed)))
 
 
@@ -84,7 +85,10 @@ def test_a_method_in_one_file_gets_rows_of_its_own(document: str, file: str, tex
 
 def test_the_method_moved_in_is_a_built_in(clone: Path) -> None:
     (clone / MOVED).write_text(FILES["my_method.py"])
-    assert re.search(r"^mpbn-tdbn +MPBN, on currents that tdBN", harness(clone, "list", "methods"), re.M)
+    assert re.search(r"^mpbn-tdbn +MPBN, on currents", python(clone, "-m", "harness", "list", "methods"), re.M)
+    assert "normalisation=TdBN(" in python(
+        clone, "-c", "from baselines import METHODS; print(METHODS.get('mpbn-tdbn'))"
+    )
 
 
 def test_a_data_set_with_its_recipe_and_a_table_of_it(clone: Path) -> None:

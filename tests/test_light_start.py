@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from harness.arguments import KINDS
+
 HEAVY = {"torch", "torchvision", "matplotlib", "pandas", "sklearn", "timm", "submitit", "tonic"}
 LIGHTER = {*HEAVY, "numpy", "scipy", "rich"}
 SCRIPT = """
@@ -27,12 +29,12 @@ def imported(*arguments: str) -> set[str]:
     return set(done.stderr.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("verb", ["", "run", "table", "claims", "status", "list", "show", "doctor"])
+@pytest.mark.parametrize("verb", ["", "run", "table", "figure", "claims", "status", "list", "show", "doctor"])
 def test_help_is_light(verb: str) -> None:
     assert not imported(*verb.split(), "--help") & {*LIGHTER, "msgspec"}
 
 
-@pytest.mark.parametrize("kind", ["methods", "architectures", "datasets", "tables", "presets", "protocols", "clusters"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_list_is_light(kind: str) -> None:
     assert not imported("list", kind) & (HEAVY if kind == "datasets" else LIGHTER)
 

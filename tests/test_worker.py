@@ -113,6 +113,21 @@ def test_divergence_is_recorded_with_its_reason(tmp_path: Path) -> None:
     assert failure.reason.startswith("the loss became ") and failure.epoch >= 1
 
 
+def test_a_weight_that_is_lost_is_a_divergence_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NaN > V is false: a ruined layer falls silent and the loss stays finite, so the weights are looked at."""
+
+    def ruin(optimiser: torch.optim.Optimizer, recipe: Recipe):  # type: ignore[no-untyped-def]
+        with torch.no_grad():
+            optimiser.param_groups[0]["params"][2].fill_(math.nan)
+        return learning_rate(optimiser, recipe)
+
+    monkeypatch.setattr("harness.train.learning_rate", ruin)
+    assert worker.run_cell(cell(), tmp_path) == "failed"
+    failure = outcome(tmp_path, cell())
+    assert isinstance(failure, Failure) and failure.kind == "diverged"
+    assert failure.reason.startswith("body.") and failure.reason.endswith(" became nan in epoch 1")
+
+
 def test_a_silent_network_proves_nothing(tmp_path: Path) -> None:
     """A threshold nobody reaches: folding changes no spike, as there is none, and that must not count as a proof."""
     lif = METHODS.get("vanilla").neuron
