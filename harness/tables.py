@@ -102,7 +102,7 @@ def _file(kind: str, name_or_path: str | Path, where: Path, known: list[str]) ->
     name, given = str(name_or_path), Path(name_or_path)
     if given.suffix == ".toml" or given.name != name:
         if not given.is_file():
-            raise UserError(f"no {kind} file `{name}`", to_type=f"shipped {kind}s: {', '.join(known)}")
+            raise UserError(f"no {kind} file `{name}`", to_type=f"shipped: {', '.join(known)}")
         return given
     if name not in known:
         raise UserError(f"unknown {kind} `{name}`", to_type=did_you_mean(name, known))

@@ -118,7 +118,7 @@ def test_a_truncated_result_is_told_moved_aside_and_trained_again(
         ("run", "run: arguments are required: TABLE|FIGURE|CELL"),
         ("list method", "unknown kind `method`; did you mean `methods`?"),
         ("show 0123", "no cell `0123`"),
-        ("run no.toml", "no table file `no.toml`"),
+        ("run no.toml", "no table or figure file `no.toml`; shipped: figure2, table1"),
     ],
 )
 def test_bad_input_is_one_line_and_2(

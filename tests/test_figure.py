@@ -145,6 +145,7 @@ def test_an_empty_store_gives_a_picture_that_says_so(tmp_path: Path) -> None:
     assert (tmp_path / "out/figure2-paper.csv").read_text() == COLUMNS + "\n"
     picture = (tmp_path / "out/figure2-paper.svg").read_text()
     assert picture.count("no results</text>") == 2 and "Test accuracy (%)" not in picture
+    assert "trained on" not in picture
 
 
 def test_stand_ins_go_by_their_own_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,7 +206,7 @@ def with_a_curve(cell: Cell, store_root: Path, *rest: object) -> str:
         ("table figure2", "`figure2` is a figure; type: python -m harness figure figure2"),
         ("run figur2", "unknown table or figure `figur2`; did you mean `figure2`?"),
         ("figure", "figure: arguments are required: FIGURE"),
-        ("figure no.toml", "no figure file `no.toml`; shipped figures: figure2"),
+        ("figure no.toml", "no figure file `no.toml`; shipped: figure2"),
         ("figure figure2 --only method=mpnb", "--only: no row has method `mpnb`; did you mean `mpbn`?"),
     ],
 )

@@ -160,7 +160,7 @@ def _title(plan: Plan) -> str:
 
 
 def _subtitle(plan: Plan, groups: Sequence[Group]) -> str:
-    rows = [row.shown for group in groups for row in group.rows if row.shown.trained_on]
+    rows = [row.shown for group in groups for row in group.rows if row.results]
     trained_on = dict.fromkeys(s.trained_on + (" (variant samples)" if s.summary.variant else "") for s in rows)
     parts = [f"protocol {plan.protocol}", f"preset {plan.preset}" if plan.preset else ""]
     parts.append(f"trained on {', '.join(trained_on)}" if trained_on else "")
