@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+ALL := -c constraints.txt -e '.[test,lint]'
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -33,7 +34,6 @@ $(READY): pyproject.toml constraints.txt
 	{ echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@echo "setting up $(VENV): a few minutes and 6 GB the first time, UV_TORCH_BACKEND=cpu takes less" >&2
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet uv && \
-	$(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e '.[test,lint]' || \
-	$(BIN)/python -m pip install -c constraints.txt -e '.[test,lint]' # slower, if uv cannot be had
+	$(BIN)/python -m pip install --quiet uv && $(BIN)/uv pip install --python $(BIN)/python $(ALL) || \
+	{ [ -z "$$UV_TORCH_BACKEND" ] && $(BIN)/python -m pip install $(ALL); } # slower, where uv cannot be had
 	@touch $@

@@ -152,7 +152,10 @@ launch.run(cells, Store(Path(sys.argv[1])), launch.Options(on=sys.argv[2], jobs=
 @contextlib.contextmanager
 def front(store: Store, on: str, job: str) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN, str(store.root), on, job], stderr=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "-c", RUN, str(store.root), on, job],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job has it ignored
     )
     try:
         yield process
