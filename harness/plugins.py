@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib
 import importlib.util
@@ -31,9 +30,19 @@ def load_plugins(names: Sequence[str]) -> Mapping[str, str]:
     return {method: plugin.source for plugin in map(load, names) for method in plugin.methods}
 
 
-@functools.cache
+_LOADED: dict[str, Plugin] = {}
+"""By absolute path: the command line and a job inside this process name the same file differently."""
+
+
 def load(name: str) -> Plugin:
     """Run the file or import the package once in this process. Raises UserError that names file and line."""
+    (place,) = absolute([name])
+    if place not in _LOADED:
+        _LOADED[place] = _load(name)
+    return _LOADED[place]
+
+
+def _load(name: str) -> Plugin:
     from baselines import METHODS
 
     before = set(METHODS)

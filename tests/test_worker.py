@@ -233,6 +233,19 @@ def test_a_plugin_runs_as_rows_of_its_own(tmp_path: Path) -> None:
     assert changed.returncode == 1, "another source is another method: its cells are missing"
 
 
+def test_a_plugin_is_loaded_once_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.plugins import load
+
+    (tmp_path / "once.py").write_text(
+        'from baselines import METHODS\nMETHODS.register("once", METHODS.get("vanilla"))\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    try:
+        assert load("once.py") is load(str(tmp_path / "once.py"))
+    finally:
+        METHODS._entries.pop("once")
+
+
 def test_the_curve_only_grows() -> None:
     from harness.train import Tally
 
