@@ -50,7 +50,7 @@ def state() -> str:
         return "fused CPU kernel"
     if os.environ.get("BASELINES_KERNEL", "on") == "off":
         return "eager loop (BASELINES_KERNEL=off)"
-    return "eager loop (no C compiler: install gcc or clang to train about three times as fast)"
+    return "eager loop (no C compiler: install gcc or clang to train faster)"
 
 
 def compiler() -> str | None:
