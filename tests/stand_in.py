@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from outcomes import proof, result
@@ -84,15 +85,19 @@ def show_threads(cell: Cell, store_root: Path, *rest: object) -> str:
 
 
 def wait_for_another(cell: Cell, store_root: Path, *rest: object) -> str:
-    """Ends when two processes are at it, so that each has taken one of two cells."""
-    print(f"gpu {os.environ['CUDA_VISIBLE_DEVICES']}", flush=True)
-    deadline = time.monotonic() + 20
-    while len(list(store_root.glob("*/log.txt"))) < 2 and time.monotonic() < deadline:
+    """Holds its cell until another process holds one too, so that each of two has trained one of two cells."""
+    return _train(cell, store_root, seconds=0.5, first=lambda: _gpu_then_wait(store_root))
+
+
+def _gpu_then_wait(store_root: Path) -> None:
+    print(f"gpu {os.environ['CUDA_VISIBLE_DEVICES']}", flush=True)  # after the claim: one that lost the race is silent
+    deadline = time.monotonic() + 120
+    while len(list(store_root.glob("*/claim"))) < 2:
+        assert time.monotonic() < deadline, "no other process came"
         time.sleep(0.02)
-    return _train(cell, store_root, seconds=0.5)
 
 
-def _train(cell: Cell, store_root: Path, seconds: float) -> str:
+def _train(cell: Cell, store_root: Path, seconds: float, first: Callable[[], None] = lambda: None) -> str:
     store = Store(store_root)
     if store.result(cell) is not None:
         return "done"
@@ -102,6 +107,7 @@ def _train(cell: Cell, store_root: Path, seconds: float) -> str:
     with claim:
         if store.result(cell) is not None:
             return "done"
+        first()
         with (store.root / "trained.txt").open("a") as file:  # one short append is atomic
             file.write(f"{cell.key} {time.time()} begins\n")
         progress = Progress(
