@@ -60,6 +60,11 @@ class Parts:
         v_th = self.method.neuron.v_th
         return ConvNorm(conv, self.method.normalisation.build(outputs, self.timesteps, v_th, branches))
 
+    def norm(self, channels: int, *, branches: int = 1) -> ConvNorm:
+        """A normalisation that no convolution precedes; it folds into a 1x1 convolution a channel."""
+        v_th = self.method.neuron.v_th
+        return ConvNorm(nn.Identity(), self.method.normalisation.build(channels, self.timesteps, v_th, branches))
+
     def neuron(self, shape: Shape) -> SpikingNeuron:
         return self.method.neuron.build(shape, self.timesteps, self.surrogate)
 

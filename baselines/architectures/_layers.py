@@ -1,10 +1,18 @@
-"""What every architecture needs: scaled widths, halved maps, the classifier, the initialisation."""
+"""What every architecture needs: scaled widths, halved maps, what follows the last map, the initialisation."""
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from collections.abc import Callable
+from typing import TypeAlias
 
-from baselines.method import Shape
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from baselines.method import Parts, Shape
+
+Tail: TypeAlias = Callable[[Parts, Shape, int, float], list[nn.Module]]
+"""(parts, shape of the last map, classes, width multiplier) -> the layers that turn it into (T·B, classes)."""
 
 
 def scaled(channels: int, width: float) -> int:
@@ -15,6 +23,10 @@ def scaled(channels: int, width: float) -> int:
 def halved(shape: Shape) -> Shape:
     """The map after a stride of 2 with 'same' padding: sizes are rounded up."""
     return (shape[0], -(-shape[1] // 2), -(-shape[2] // 2))
+
+
+def entries(shape: Shape) -> int:
+    return shape[0] * shape[1] * shape[2]
 
 
 class Head(nn.Module):
@@ -30,6 +42,132 @@ class Head(nn.Module):
         return self.linear(x.mean((2, 3)))
 
 
+class Hidden(nn.Module):
+    """A fully connected layer of spiking neurons, without normalisation: (T·B, C, H, W) -> (T·B, outputs, 1, 1)."""
+
+    def __init__(self, parts: Parts, inputs: int, outputs: int, *, bias: bool, std: float | None = None) -> None:
+        super().__init__()
+        self.linear = linear(inputs, outputs, bias=bias, std=std)
+        self.neuron = parts.neuron((outputs, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.neuron(self.linear(x.flatten(1))[:, :, None, None])
+
+
+class Column(nn.Module):
+    """(T·B, C, H, W) -> (T·B, C·H·W, 1, 1), so that a 1x1 convolution connects everything with everything."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)[:, :, None, None]
+
+
+class DropoutOverTime(nn.Module):
+    """Dropout whose mask is drawn once a sample and kept for all timesteps; for (T·B, ...)."""
+
+    def __init__(self, p: float, timesteps: int) -> None:
+        super().__init__()
+        self.p, self.timesteps = p, timesteps
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        steps = x.unflatten(0, (self.timesteps, -1))
+        return (steps * F.dropout(torch.ones_like(steps[0]), self.p)).flatten(0, 1)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class Voting(nn.Module):
+    """Neighbouring outputs are averaged in groups, one group a class: (T·B, size · classes, ...) -> (T·B, classes)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1).unflatten(1, (-1, self.size)).mean(2)
+
+
+def linear(inputs: int, outputs: int, *, bias: bool, std: float | None = None) -> nn.Linear:
+    """A linear layer ~ N(0, std²) with bias 0, or as torch initialises it where `std` is None."""
+    layer = nn.Linear(inputs, outputs, bias=bias)
+    if std is not None:
+        nn.init.normal_(layer.weight, 0.0, std)
+        if bias:
+            nn.init.zeros_(layer.bias)
+    return layer
+
+
+def classifier(*, bias: bool, std: float | None = None) -> Tail:
+    """The whole last map into one linear layer."""
+
+    def build(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Module]:
+        return [nn.Flatten(), linear(entries(shape), classes, bias=bias, std=std)]
+
+    return build
+
+
+def hidden_classifier(
+    *sizes: int, bias: bool = False, std: float | None = None, dropout: float = 0.0, votes: int = 0
+) -> Tail:
+    """Hidden layers of `sizes` spiking neurons, then a linear layer, or one of spiking neurons that vote.
+
+    `dropout` follows every hidden layer; of `votes` neurons a class, the outputs are averaged.
+    """
+
+    def build(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Module]:
+        layers: list[nn.Module] = []
+        inputs = entries(shape)
+        for size in sizes:
+            outputs = scaled(size, width)
+            layers.append(Hidden(parts, inputs, outputs, bias=bias, std=std))
+            if dropout:
+                layers.append(DropoutOverTime(dropout, parts.timesteps))
+            inputs = outputs
+        if votes:
+            return [*layers, Hidden(parts, inputs, votes * classes, bias=bias, std=std), Voting(votes)]
+        return [*layers, nn.Flatten(), linear(inputs, classes, bias=bias, std=std)]
+
+    return build
+
+
+def normalised_hidden_classifier(size: int) -> Tail:
+    """A hidden layer of `size` spiking neurons behind a normalisation, then a linear layer; no biases."""
+
+    def build(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Module]:
+        hidden = scaled(size, width)
+        layer = [Column(), parts.conv_norm(entries(shape), hidden, kernel=1), parts.neuron((hidden, 1, 1))]
+        return [*layer, nn.Flatten(), linear(hidden, classes, bias=False)]
+
+    return build
+
+
+def preceded_by_dropout(p: float, tail: Tail) -> Tail:
+    def build(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Module]:
+        return [DropoutOverTime(p, parts.timesteps), *tail(parts, shape, classes, width)]
+
+    return build
+
+
+def pooled(tail: Tail) -> Tail:
+    """Global average pool, then `tail`."""
+
+    def build(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Module]:
+        return [nn.AdaptiveAvgPool2d(1), *tail(parts, (shape[0], 1, 1), classes, width)]
+
+    return build
+
+
+def fired(tail: Tail) -> Tail:
+    """Neurons, then `tail`: what ends a chain of pre-activation blocks."""
+
+    def build(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Module]:
+        return [parts.neuron(shape), *tail(parts, shape, classes, width)]
+
+    return build
+
+
 def initialise(network: nn.Module) -> nn.Module:
     """Convolutions ~ N(0, 2 / (k² C_out)), their biases 0; normalisations keep their defaults (scale 1, shift 0).
 
@@ -40,4 +178,17 @@ def initialise(network: nn.Module) -> nn.Module:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    return network
+
+
+def untouched(network: nn.Module) -> nn.Module:
+    """As torch initialises it."""
+    return network
+
+
+def xavier(network: nn.Module) -> nn.Module:
+    """All weights uniform with Glorot's variance times 4 (BNTT)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight, gain=2)
     return network

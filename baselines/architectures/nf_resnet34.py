@@ -1,0 +1,63 @@
+"""NF-ResNet34 of OTTT: normaliser-free, weights standardised instead; pre-activation blocks 3-4-6-3 of 64-512.
+
+7x7 convolution of stride 2, 3x3 average pool of stride 2; stages 64, 128, 256, 512 (strides 1, 2, 2, 2); a block is
+x + 0.2 · g · conv(2.74 LIF(conv(2.74 LIF(x / β)))), g one gain a block from 0, β² the variance that is expected of x;
+where the shape changes, the shortcut is a 1x1 convolution of the block's first spikes; every convolution is
+standardised and has a bias; global average pool, one linear layer from 0. A method's normalisation has no part in it.
+Source: the code of OTTT-SNN (models/spiking_resnet_imagenet.py).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from baselines import ARCHITECTURES
+from baselines.architectures._layers import halved, initialise, linear, scaled
+from baselines.method import ConvNorm, Parts, Shape
+from baselines.parts.standardised import StandardisedConv2d
+
+STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
+ALPHA = 0.2
+SPIKE = 2.74
+"""What a spike counts for: it brings the variance of the spikes back to about 1."""
+
+
+def standardised(inputs: int, outputs: int, kernel: int, stride: int = 1) -> ConvNorm:
+    return ConvNorm(StandardisedConv2d(inputs, outputs, kernel, stride), nn.Identity())
+
+
+class NormaliserFreeBlock(nn.Module):
+    def __init__(self, parts: Parts, source: Shape, shape: Shape, stride: int, beta: float) -> None:
+        super().__init__()
+        self.beta = beta
+        self.neuron1 = parts.neuron(source)
+        self.conv1 = standardised(source[0], shape[0], 3, stride)
+        self.neuron2 = parts.neuron(shape)
+        self.conv2 = standardised(shape[0], shape[0], 3)
+        changes = stride != 1 or source[0] != shape[0]
+        self.shortcut = standardised(source[0], shape[0], 1, stride) if changes else None
+        self.gain = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = SPIKE * self.neuron1(x / self.beta)
+        y = self.conv2(SPIKE * self.neuron2(self.conv1(s)))
+        return ALPHA * self.gain * y + (x if self.shortcut is None else self.shortcut(s))
+
+
+def nf_resnet34(parts: Parts, shape: Shape, classes: int, width: float) -> nn.Module:
+    channels = scaled(64, width)
+    layers: list[nn.Module] = [standardised(shape[0], channels, 7, 2), nn.AvgPool2d(3, 2, 1)]
+    shape = halved(halved((channels, *shape[1:])))
+    variance = 1.0
+    for channels, blocks, first_stride in STAGES:
+        for stride in [first_stride] + [1] * (blocks - 1):
+            source, shape = shape, (scaled(channels, width), *shape[1:])
+            shape = halved(shape) if stride == 2 else shape
+            layers.append(block := NormaliserFreeBlock(parts, source, shape, stride, variance**0.5))
+            variance = (variance if block.shortcut is None else 1.0) + ALPHA**2
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(shape[0], classes, bias=True, std=0.0)]
+    return initialise(nn.Sequential(*layers))
+
+
+NF_RESNET34 = ARCHITECTURES.register("nf-resnet34", nf_resnet34)

@@ -1,0 +1,63 @@
+"""ResNet11 of Spike-basedBP: nine convolutions of 64-512, a pooling layer that fires, 1024 hidden neurons; no biases.
+
+3x3 convolution of 64, neurons, 2x2 average pool followed by integrate-and-fire neurons of threshold 0.75; four blocks
+of two 3x3 convolutions (128; 256; 512; 512; the second of stride 1, 2, 1, 2), shortcuts 1x1 with the stride, in the
+last block mere subsampling; flatten, 1024 hidden neurons, one linear layer. Dropout 0.25 after every LIF neuron. The
+cited network has no normalisation: that is the method's. Source: the code of Enabling_Spikebased_Backpropagation.
+"""
+
+from torch import Tensor, nn
+
+from baselines import ARCHITECTURES
+from baselines.architectures._layers import DropoutOverTime, halved, hidden_classifier, scaled
+from baselines.architectures._resnet import strided_shortcut
+from baselines.method import Parts, Shape
+from baselines.parts.neurons import Leak, Neuron
+
+DROPOUT = 0.25
+BLOCKS = ((128, 1), (256, 2), (512, 1), (512, 2))
+"""(channels, stride of the second convolution)."""
+POOLING_NEURON = Neuron(charge=Leak(1.0), v_th=0.75)
+"""Not one of the method's neurons: an MPBN, say, has no part in it."""
+
+
+class LateStrideBlock(nn.Module):
+    """A BasicBlock whose second convolution has the stride."""
+
+    def __init__(self, parts: Parts, source: Shape, shape: Shape, stride: int) -> None:
+        super().__init__()
+        channels = shape[0]
+        middle = (channels, *source[1:])
+        self.conv1 = parts.conv_norm(source[0], channels)
+        self.neuron1 = parts.neuron(middle)
+        self.conv2 = parts.conv_norm(channels, channels, stride=stride, branches=2)
+        self.shortcut = (
+            strided_shortcut(parts, shape, source[0], stride) if source[0] != channels else nn.AvgPool2d(1, stride)
+        )
+        self.neuron2 = parts.neuron(shape)
+        self.dropout1, self.dropout2 = (DropoutOverTime(DROPOUT, parts.timesteps) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = self.dropout1(self.neuron1(self.conv1(x)))
+        return self.dropout2(self.neuron2(self.conv2(s) + self.shortcut(x)))
+
+
+def resnet11(parts: Parts, shape: Shape, classes: int, width: float) -> nn.Module:
+    stem = parts.conv_norm(shape[0], scaled(64, width))
+    shape = (scaled(64, width), *shape[1:])
+    layers: list[nn.Module] = [stem, parts.neuron(shape), DropoutOverTime(DROPOUT, parts.timesteps), nn.AvgPool2d(2)]
+    shape = (shape[0], shape[1] // 2, shape[2] // 2)
+    layers.append(POOLING_NEURON.build(shape, parts.timesteps, parts.surrogate))
+    for channels, stride in BLOCKS:
+        source, shape = shape, (scaled(channels, width), *shape[1:])
+        shape = halved(shape) if stride == 2 else shape
+        layers.append(LateStrideBlock(parts, source, shape, stride))
+    tail = hidden_classifier(1024, dropout=DROPOUT)(parts, shape, classes, width)
+    network = nn.Sequential(*layers, *tail)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, module.weight[0].numel() ** -0.5)
+    return network
+
+
+RESNET11 = ARCHITECTURES.register("resnet11", resnet11)

@@ -1,0 +1,45 @@
+"""Scaled weight standardisation: a convolution that needs no normalisation after it (Brock et al. 2021; OTTT)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class StandardisedConv2d(nn.Conv2d):
+    """Convolves with w = g (w - mean) / sqrt(var · fan-in + 1e-4), mean and var of each filter, g one gain a filter.
+
+    Raises ValueError for filters of one weight, which have no variance.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        if inputs * kernel**2 == 1:
+            raise ValueError("filters of a single weight cannot be standardised: use a larger width")
+        super().__init__(inputs, outputs, kernel, stride, kernel // 2)
+        self.gain = nn.Parameter(torch.ones(outputs, 1, 1, 1))
+
+    def standardised(self) -> Tensor:
+        var, mean = torch.var_mean(self.weight, dim=(1, 2, 3), keepdim=True)
+        return self.gain * (self.weight - mean) / torch.sqrt(var * self.weight[0].numel() + 1e-4)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(input, self.standardised(), self.bias, self.stride, self.padding)
+
+    def plain(self) -> nn.Conv2d:
+        """An ordinary convolution with the standardised weights: what inference uses."""
+        conv = nn.utils.skip_init(
+            nn.Conv2d,
+            self.in_channels,
+            self.out_channels,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            device=self.weight.device,
+            dtype=self.weight.dtype,
+        )
+        assert isinstance(conv, nn.Conv2d) and conv.bias is not None and self.bias is not None
+        conv.requires_grad_(False)
+        conv.weight.copy_(self.standardised())
+        conv.bias.copy_(self.bias)
+        return conv
