@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import UserError, did_you_mean
-from harness.spec import OFFICIAL, Cell, Figure, Preset, Protocol, Recipe, Row, Table
+from harness.spec import OFFICIAL, Cell, Change, Figure, Overlay, Preset, Protocol, Recipe, Row, Table
 
 if TYPE_CHECKING:
     from harness.result import Failure, Progress, Result
@@ -130,13 +130,20 @@ def state(plan: Plan, store: Store) -> State:
 
 def stored_data(store: Store) -> Identify:
     """For showing without the data at hand: the store's official results, where it has some, else its one variant."""
+    return lambda cells: data_of(store.cells())(cells)
+
+
+def data_of(begun: Iterable[Cell]) -> Identify:
+    """As `stored_data`, of the cells that a store has begun; they are looked through once, for any number of plans."""
+    known: dict[Cell, set[str]] = defaultdict(set)
+    for cell in begun:
+        known[_shape(cell)].add(cell.data)
 
     def identify(cells: Sequence[Cell]) -> dict[str, str]:
-        wanted = set(map(_shape, cells))
         found: dict[str, set[str]] = defaultdict(set)
-        for cell in store.cells():
-            if _shape(cell) in wanted:
-                found[cell.dataset].add(cell.data)
+        for cell, shape in ((cell, _shape(cell)) for cell in cells):
+            if shape in known:
+                found[cell.dataset] |= known[shape]
         return {dataset: _the_one(dataset, data) for dataset, data in found.items()}
 
     return identify
@@ -216,7 +223,13 @@ def _blank(row: Row, context: Context) -> str:
         return "no data set yet"
     if row.dataset not in context.protocol.recipe:
         return f"no recipe in protocol {context.protocol.name}"
+    if row.change != Change() and _recipe(row, context) == _recipe(_unchanged(row), context):
+        return f"as {context.protocol.name} has it"
     return ""
+
+
+def _unchanged(row: Row) -> Row:
+    return msgspec.structs.replace(row, change=Change())
 
 
 def _trained_on(row: Row, preset: Preset | None) -> str:
@@ -237,12 +250,12 @@ def _cell(row: Row, seed: int, context: Context) -> Cell:
 
 
 def _recipe(row: Row, context: Context) -> Recipe:
-    """The protocol's, under the preset's overlays: for all, for the architecture, for the table's data set."""
+    """The protocol's, under the preset's overlays (for all, the architecture, the table's data set), then the row's."""
     recipe, preset = context.protocol.recipe[row.dataset], context.preset
-    if preset is None:
-        return recipe
-    overlays = (preset.recipe, preset.architecture.get(row.architecture), preset.dataset.get(row.dataset))
-    for overlay in overlays:
+    overlays: list[Overlay | None] = []
+    if preset is not None:
+        overlays = [preset.recipe, preset.architecture.get(row.architecture), preset.dataset.get(row.dataset)]
+    for overlay in (*overlays, row.change):
         recipe = overlay.onto(recipe) if overlay is not None else recipe
     return recipe
 

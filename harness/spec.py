@@ -53,6 +53,12 @@ class Recipe(Spec, frozen=True):
     train_samples: int | None = None
     """Use this many training samples, evenly over the classes, instead of all."""
     test_samples: int | None = None
+    bins: Literal["time", "count"] | None = None
+    """Whether frames share the time of a recording or its events equally; None: as the data set does."""
+    split: str | None = None
+    """Which samples test, where none are published: ``RULE:HASH``, see `harness/data/splits.py`; None: its own."""
+    decoder: str | None = None
+    """What turns image files into pixels, see `harness/data/decoders.py`; None: the processor, as PIL to the bit."""
 
 
 class Cell(Spec, frozen=True, dict=True):
@@ -80,6 +86,58 @@ class Cell(Spec, frozen=True, dict=True):
         return f"{self.method}/{self.architecture}/{self.dataset}/T{self.timesteps}/seed{self.seed}"
 
 
+class Overlay(Spec, frozen=True):
+    """Fields of a recipe that are replaced; None leaves the value beneath. Every field of `Recipe`, by its name."""
+
+    epochs: int | None = None
+    batch: int | None = None
+    optimiser: Literal["sgd", "adam"] | None = None
+    lr: float | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    decayed: Literal["weights", "all"] | None = None
+    schedule: Literal["cosine", "constant"] | None = None
+    augmentation: tuple[str, ...] | None = None
+    surrogate: str | None = None
+    precision: Literal["float32", "float64"] | None = None
+    report: Literal["best", "last"] | None = None
+    size: int | None = None
+    width: float | None = None
+    train_samples: int | None = None
+    test_samples: int | None = None
+    bins: Literal["time", "count"] | None = None
+    split: str | None = None
+    decoder: str | None = None
+
+    def onto(self, recipe: Recipe) -> Recipe:
+        return msgspec.structs.replace(recipe, **self._given())
+
+    def _given(self) -> dict[str, Any]:
+        return {name: value for name in Overlay.__struct_fields__ if (value := getattr(self, name)) is not None}
+
+
+class Change(Overlay, frozen=True):
+    """What one row of a table does otherwise than the protocol and the preset say; laid over both."""
+
+    insert_after: dict[str, str] = {}
+    """Augmentation -> another that follows it here; it leads where the first is not among them."""
+
+    def onto(self, recipe: Recipe) -> Recipe:
+        recipe = Overlay.onto(self, recipe)
+        names = list(recipe.augmentation)
+        for before, name in self.insert_after.items():
+            if name not in names:
+                names.insert(names.index(before) + 1 if before in names else 0, name)
+        return msgspec.structs.replace(recipe, augmentation=tuple(names))
+
+    @property
+    def text(self) -> str:
+        """``surrogate tanh, autoaugment after flip``; empty where nothing is changed."""
+        told = [f"{name} {' '.join(v) if isinstance(v, tuple) else v}" for name, v in self._given().items()]
+        told += [f"{name} after {before}" for before, name in self.insert_after.items()]
+        return ", ".join(told)
+
+
 class Row(Spec, frozen=True):
     """One line of a table of the paper: what was trained, and the number printed for it (percent)."""
 
@@ -97,6 +155,11 @@ class Row(Spec, frozen=True):
     type: str = ""
     reference: int | None = None
     note: str = ""
+    change: Change = Change()
+    """What its recipe does otherwise; shown behind the method's name."""
+    base: int | None = None
+    """The row, by its number in the table, that differs from this one in a single thing: the table prints the
+    difference from it, seed by seed."""
 
 
 class Table(Spec, frozen=True):
@@ -135,24 +198,39 @@ class Protocol(Spec, frozen=True):
     description: str
     recipe: dict[str, Recipe]
     source: dict[str, str] = {}
+    """Field of the recipe -> where it is stated: a section of the paper, a file and line of the released code."""
+    chosen: dict[str, str] = {}
+    """Field -> what was taken instead, where it is not stated, or not for every data set."""
 
 
-class Overlay(Spec, frozen=True):
-    """Fields of a recipe that a preset replaces; None leaves the protocol's value."""
+class Statement(Spec, frozen=True):
+    """What one source says of a setting, and the place in it."""
 
-    epochs: int | None = None
-    batch: int | None = None
-    lr: float | None = None
-    weight_decay: float | None = None
-    augmentation: tuple[str, ...] | None = None
-    size: int | None = None
-    width: float | None = None
-    train_samples: int | None = None
-    test_samples: int | None = None
+    says: str
+    where: str
 
-    def onto(self, recipe: Recipe) -> Recipe:
-        given = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
-        return msgspec.structs.replace(recipe, **given)
+
+class Setting(Spec, frozen=True):
+    """Something outside the recipes that the paper, its released code or this harness had to decide."""
+
+    part: str
+    name: str
+    here: str
+    """What this harness does, under every protocol."""
+    source: dict[str, Statement] = {}
+    """Protocol -> what its source says. One that is absent says nothing."""
+    disagree: bool = False
+    """Whether what the sources say cannot be followed together; else one may only say less than another."""
+    why: str = ""
+    """Why it is done so here, where the sources are silent or disagree."""
+
+
+class Settings(Spec, frozen=True):
+    """`tables/settings.toml`."""
+
+    code: str
+    """The released code whose lines are cited: repository and commit."""
+    setting: tuple[Setting, ...]
 
 
 class Preset(Spec, frozen=True):

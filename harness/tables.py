@@ -10,9 +10,9 @@ from typing import Literal
 
 from harness.decode import decode, keys
 from harness.errors import UserError, did_you_mean
-from harness.spec import Figure, Preset, Protocol, Row, Spec, Table
+from harness.spec import Figure, Preset, Protocol, Row, Settings, Spec, Table
 
-NOT_TABLES = frozenset({"claims", "names"})
+NOT_TABLES = frozenset({"claims", "names", "settings"})
 """Files beside the tables that are something else; so is every ``figure*.toml``."""
 
 
@@ -76,14 +76,20 @@ def load_preset(name_or_path: str | Path) -> Preset:
     return decode(_file("preset", name_or_path, folder() / "presets", preset_names()), Preset)
 
 
+def load_settings() -> Settings:
+    """What is decided outside the recipes, and by whom. Raises UserErrors."""
+    return decode(folder() / "settings.toml", Settings)
+
+
 def display(kind: Literal["dataset", "method", "architecture"], name: str) -> str:
     """`name` as the paper prints it (``cifar10`` -> ``CIFAR-10``); a name it does not know stays as it is."""
     return getattr(_names(), kind).get(name, name)
 
 
 def method_label(row: Row) -> str:
-    """The method as this row's table prints it."""
-    return row.label or display("method", row.method)
+    """The method as this row's table prints it, and what its recipe does otherwise."""
+    name = row.label or display("method", row.method)
+    return f"{name}, {row.change.text}" if row.change.text else name
 
 
 def table_label(name: str) -> str:
@@ -120,6 +126,17 @@ def _check_table(table: Table, file: str) -> Iterator[UserError]:
         yield UserError("has no rows", file, "write at least one [[row]]")
     for number, row in enumerate(table.row, start=1):
         yield from _check_row(row, f"{file}: row {number}")
+        yield from _check_base(number, row, table, f"{file}: row {number}")
+
+
+def _check_base(number: int, row: Row, table: Table, where: str) -> Iterator[UserError]:
+    if row.base is None:
+        return
+    others = [other for other in range(1, len(table.row) + 1) if other != number]
+    if row.base not in others:
+        yield UserError(f"`base` is {row.base}", where, "write the number of another row, from 1")
+    elif table.row[row.base - 1].dataset != row.dataset:
+        yield UserError(f"`base` is row {row.base}, of another data set", where)
 
 
 def _check_figure(figure: Figure, file: str) -> Iterator[UserError]:
