@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from baselines import kernels
-from harness import data, environment
+from harness import data, environment, slurm
 from harness.errors import UserError
 from harness.store import Store
 
@@ -56,8 +56,8 @@ def _gpu() -> Finding:
 
 
 def _kernel() -> Finding:
-    state = "ok" if kernels.library() is not None else "note"
-    return Finding(what="neurons on the CPU", state=state, detail=kernels.state())
+    state = kernels.state()
+    return Finding(what="neurons on the CPU", state="note" if "(" in state else "ok", detail=state)
 
 
 def _store(store: Store) -> Finding:
@@ -70,14 +70,18 @@ def _store(store: Store) -> Finding:
 
 
 def _slurm() -> Finding:
-    if said := environment.slurm():
-        return Finding(what="slurm", state="ok", detail=said)
-    return Finding(what="slurm", state="note", detail="no sbatch here: --on inline and --on local run on this machine")
+    try:
+        slurm.require()
+        return Finding(what="slurm", state="ok", detail=slurm.summary())
+    except UserError as error:
+        return Finding(what="slurm", state="note", detail=f"{error.what}: only --on inline and --on local run here")
 
 
 def _dataset(name: str, root: Path | None) -> Finding:
     try:
-        where, identity = data.locate(name, root), data.identify(name, root)
+        found = data.examine(name, root)
     except UserError as error:
         return Finding(what=f"data {name}", state="missing", detail=str(error).removeprefix("data: "))
-    return Finding(what=f"data {name}", state="ok", detail=f"{identity}, {where}")
+    if found.whole:
+        return Finding(what=f"data {name}", state="ok", detail=str(found))
+    return Finding(what=f"data {name}", state="note", detail=f"{found}; for the rest {found.get}")

@@ -9,21 +9,57 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from harness.data.base import Data, Dataset, Split, data_root
+from harness.data.base import SPLITS, Data, Dataset, Share, Split, data_root
 from harness.errors import UserError, did_you_mean
-from harness.spec import Recipe
+from harness.spec import OFFICIAL, Recipe
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Data", "Split", "describe", "identify", "load", "locate", "names", "register"]
+__all__ = ["Data", "Share", "Split", "describe", "examine", "identify", "load", "locate", "names", "register"]
 
 _FILES = {path.stem.replace("_", "-"): path for path in sorted((Path(__file__).parent / "sets").glob("[!_]*.py"))}
 _SETS: dict[str, Dataset] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What was found of a data set."""
+
+    where: str
+    identity: str
+    samples: Mapping[str, int]
+    complete: Mapping[str, int] | None
+    """How many were published; None: whatever is there is all there is."""
+    known: bool
+    """Whether a published fingerprint is known, so that other samples could not be missed."""
+    get: str
+
+    @property
+    def whole(self) -> bool:
+        return self.complete is None or dict(self.complete) == dict(self.samples)
+
+    def __str__(self) -> str:
+        """``official, 50,000 + 10,000 samples, image tree in data/cifar10``."""
+        counted = f"{_counts(self.samples)} samples"
+        if self.identity == OFFICIAL:
+            return f"official, {counted}, {self.where}"
+        if not self.whole:
+            published = _counts(self.complete or self.samples)
+            return f"incomplete, {_counts(self.samples)} of {published} samples, {self.identity}, {self.where}"
+        if self.known:
+            return f"{self.identity}: not the published samples, {counted}, {self.where}"
+        return f"complete by number, {counted}; {self.identity}, as no published fingerprint is known; {self.where}"
+
+
+def _counts(samples: Mapping[str, int]) -> str:
+    return " + ".join(f"{samples[split]:,}" for split in SPLITS)
+
 
 AnyDataset = TypeVar("AnyDataset", bound=Dataset)
 
@@ -60,6 +96,20 @@ def identify(name: str, root: Path | None = None) -> str:
     """`official` or ``variant-<12 hex>``. Reads every sample the first time, a cache afterwards. Raises UserError."""
     with _readable(name):
         return _get(name).identify(data_root(root))
+
+
+def examine(name: str, root: Path | None = None) -> Examined:
+    """All that can be told of the data set without a recipe; as slow as `identify`. Raises UserError."""
+    with _readable(name):
+        dataset, folder = _get(name), data_root(root)
+        return Examined(
+            where=dataset.locate(folder),
+            identity=dataset.identify(folder),
+            samples=dataset.samples(folder),
+            complete=dataset.complete,
+            known=dataset.official is not None,
+            get=dataset.get,
+        )
 
 
 def load(name: str, root: Path | None, recipe: Recipe, timesteps: int, *, device: torch.device | str) -> Data:

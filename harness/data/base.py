@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from harness.errors import UserError
 from harness.spec import Recipe
 
 if TYPE_CHECKING:
@@ -18,11 +19,28 @@ if TYPE_CHECKING:
 SPLITS = ("train", "test")
 
 
+class Share(NamedTuple):
+    """The part of every batch that one of `of` processes works on: contiguous, as ``torch.tensor_split`` cuts."""
+
+    rank: int = 0
+    of: int = 1
+
+    def within(self, count: int) -> slice:
+        """Of a batch of `count` samples; empty where there are fewer samples than processes."""
+        small, larger = divmod(count, self.of)  # the first `larger` shares hold one more
+        begin = self.rank * small + min(self.rank, larger)
+        return slice(begin, begin + small + (self.rank < larger))
+
+
+WHOLE = Share()
+
+
 class Split(Protocol):
     """The training or the test half of a data set.
 
     Both iterators yield ``(images, labels)``: float32, normalised, (B, C, H, W) or, for events, (T, B, C, H, W);
-    labels int64 (B,). The last, partial batch is kept.
+    labels int64 (B,). The last, partial batch is kept. `batch` counts the samples of all shares together; a share may
+    be empty in a partial batch.
     """
 
     @property
@@ -33,11 +51,17 @@ class Split(Protocol):
         """Of the samples seen, see `harness/data/fingerprint.py`."""
         ...
 
-    def epoch(self, seed: int, epoch: int, batch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Shuffled and augmented; every draw depends on (seed, epoch) alone, so a resumed run sees the same samples."""
+    def epoch(
+        self, seed: int, epoch: int, batch: int, *, start: int = 0, share: Share = WHOLE
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Shuffled and augmented, from batch `start` on, cut to `share`.
+
+        Every draw depends on (seed, epoch, batch) alone: a resumed run, and all shares together, see to the bit what
+        one uninterrupted run sees.
+        """
         ...
 
-    def batches(self, batch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(self, batch: int, *, share: Share = WHOLE) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """In order, not augmented."""
         ...
 
@@ -91,7 +115,33 @@ class Dataset(Protocol):
 
     def identify(self, root: Path) -> str: ...
 
+    def samples(self, root: Path) -> dict[str, int]:
+        """How many each split holds."""
+        ...
+
+    @property
+    def complete(self) -> Mapping[str, int] | None:
+        """How many the published splits hold; None: it is what it is."""
+        ...
+
+    @property
+    def official(self) -> Mapping[str, str] | None:
+        """Published fingerprint of each split, where one is known."""
+        ...
+
+    @property
+    def get(self) -> str:
+        """How to come by what is missing."""
+        ...
+
     def load(self, root: Path, recipe: Recipe, timesteps: int, device: torch.device) -> Data: ...
+
+
+def refuse(recipe: Recipe, name: str, *fields: str) -> None:
+    """Raise UserError for a setting of `recipe` that means nothing for data set `name`, but would enter the key."""
+    for field in fields:
+        if (value := getattr(recipe, field)) is not None:
+            raise UserError(f"`{field} = {value!r}` means nothing for {name}", to_type=f"leave `{field}` out for it")
 
 
 def data_root(root: Path | None) -> Path:

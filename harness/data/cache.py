@@ -8,7 +8,7 @@ import logging
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -42,18 +42,44 @@ def key(*parts: object) -> str:
 
 def arrays(name: str, wanted: Iterable[str], make: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The `wanted` arrays of entry `name`, else of what `make` returns, which is then kept for the next time."""
-    wanted = list(wanted)
-    path = folder() / f"{name}.npz"
+    wanted, path = list(wanted), folder() / f"{name}.npz"
+    if kept := _kept(path, wanted):
+        return kept
+    with _alone(path):
+        if kept := _kept(path, wanted):  # another process made it meanwhile
+            return kept
+        made = make()
+        _keep(path, made)
+    return {each: made[each] for each in wanted}
+
+
+def _kept(path: Path, wanted: list[str]) -> dict[str, np.ndarray] | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:  # reads only what is wanted
             return {each: stored[each] for each in wanted}
     except FileNotFoundError:
-        pass
+        return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
         _log.warning("cache entry %s is unreadable (%s); made anew", path, problem)
-    made = make()
-    _keep(path, made)
-    return {each: made[each] for each in wanted}
+        return None
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process makes an entry while the others wait; where files cannot be locked, each makes it for itself."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(path.with_suffix(".lock").open("a"))
+            stack.callback(Path(lock.name).unlink, missing_ok=True)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _log.warning("another process prepares %s; waiting for it", path.stem)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _keep(path: Path, made: Mapping[str, np.ndarray]) -> None:

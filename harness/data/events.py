@@ -1,22 +1,22 @@
-"""Sets of event recordings: binned to frames by tonic, once for each number of frames and size, then kept.
+"""Sets of event recordings: binned to frames once for each number of frames, kind of bins and size, then kept.
 
 A recording is a structured array with the fields of tonic: `t` (µs, ascending), `x`, `y`, `p` (0 or 1). Frames are raw
-counts (T, 2, H, W), not scaled. Another size than the sensor's takes the nearest pixel, as the released code does.
+counts (T, 2, H, W), not scaled, as tonic's ToFrame makes them. Another size than the sensor's takes the nearest pixel,
+as the released code does.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from harness.data import cache
-from harness.data.base import SPLITS, Data
+from harness.data import cache, splits
+from harness.data.base import Data, refuse
 from harness.data.fingerprint import combine, identity, in_order
 from harness.errors import UserError
 from harness.spec import Recipe
@@ -24,17 +24,21 @@ from harness.spec import Recipe
 if TYPE_CHECKING:
     import torch
 
+Bins = Literal["time", "count"]
 EVENT = np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "u1")])
 """An event as tonic's transforms take it, and as it is digested."""
 
 
 class Recording(NamedTuple):
-    split: str
+    test: bool
+    """By the published split, or by the set's own rule."""
     label: int
     events: np.ndarray
     """Of dtype `EVENT`."""
     where: str
     """For error messages: the file."""
+    place: int = 0
+    """Among those of its class, in numerical order."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Recordings:
     folder: Path
     signature: str
     read: Callable[[], Iterator[Recording]]
+    classes: Sequence[Sequence[str]] = ()
+    """Names of the files of each class, in numerical order, where a rule splits them."""
 
     def __str__(self) -> str:
         return f"{self.kind} in {self.folder}"
@@ -61,56 +67,87 @@ class EventSet:
     """Its height and width in pixels."""
     size: int
     """Of the frames, where the recipe names none."""
-    bins: Literal["time", "count"]
-    """Whether frames share the time of a recording or its events equally; tonic drops the remainder."""
+    bins: Bins
+    """Where the recipe names none: whether frames share the time of a recording or its events equally; tonic drops the
+    remainder."""
+    published: Sequence[Sequence[str]] | None = None
+    """Names of all files of each class, in numerical order, where the split is a matter of choice: what the hashes of
+    `harness/data/splits.py` are taken of."""
+    get: str = ""
+    """How to come by what is missing."""
+    complete: Mapping[str, int] | None = None
     official: Mapping[str, str] | None = None
 
     def locate(self, root: Path) -> str:
         return str(self.find(root))
 
     def identify(self, root: Path) -> str:
-        found = self.find(root)
-        entry = f"{self.name}-{found.signature}"
-        kept = cache.arrays(entry, ("fingerprints",), lambda: _in_order((each, None) for each in found.read()))
-        return self._identity(kept)
+        return self._identity(self._digested(root))
+
+    def samples(self, root: Path) -> dict[str, int]:
+        test = self._digested(root)["test"]
+        return {"train": int((~test).sum()), "test": int(test.sum())}
 
     def load(self, root: Path, recipe: Recipe, timesteps: int, device: torch.device) -> Data:
         """`timesteps` is the number of frames."""
         from harness.data.augment import chosen
 
+        refuse(recipe, self.name, "decoder", *(("split",) if self.published is None else ()))
         augmentations = chosen(recipe.augmentation, events=True)
-        kept = self._frames(self.find(root), timesteps, recipe.size or self.size)
-        train = self._split("train", kept, recipe, device, augmentations=augmentations)
-        test = self._split("test", kept, recipe, device)
+        found = self.find(root)
+        kept = self._frames(found, timesteps, recipe.size or self.size, recipe.bins or self.bins)
+        test = self._tests(found, recipe, kept)
+        train = self._split("train", ~test, kept, recipe, device, augmentations=augmentations)
+        tested = self._split("test", test, kept, recipe, device)
         polarities, height, width = train.images.shape[2:]
         return Data(
             name=self.name,
             train=train,
-            test=test,
+            test=tested,
             classes=self.classes,
             shape=(polarities, height, width),
             identity=self._identity(kept),
         )
 
-    def _frames(self, found: Recordings, timesteps: int, size: int) -> dict[str, np.ndarray]:
+    def _digested(self, root: Path) -> dict[str, np.ndarray]:
+        found = self.find(root)
+        entry = f"{self.name}-{found.signature}-events"
+        return cache.arrays(entry, LISTED, lambda: _in_order((each, None) for each in found.read()))
+
+    def _frames(self, found: Recordings, timesteps: int, size: int, bins: Bins) -> dict[str, np.ndarray]:
         def binned() -> Iterator[tuple[Recording, np.ndarray]]:
             for recording in found.read():
-                yield recording, nearest(to_frames(recording, self.sensor, timesteps, self.bins), size)
+                yield recording, nearest(to_frames(recording, self.sensor, timesteps, bins), size)
 
-        parts = tuple(f"{split}_{part}" for split in SPLITS for part in ("labels", "digests", "frames"))
-        entry = f"{self.name}-{found.signature}-{self.bins}{timesteps}-{size}px"
-        return cache.arrays(entry, (*parts, "fingerprints"), lambda: _in_order(binned()))
+        entry = f"{self.name}-{found.signature}-{bins}-{timesteps}x{size}px"
+        return cache.arrays(entry, (*LISTED, "frames"), lambda: _in_order(binned()))
 
-    def _split(self, split: str, kept: Mapping[str, np.ndarray], recipe: Recipe, device: torch.device, **options):
+    def _tests(self, found: Recordings, recipe: Recipe, kept: Mapping[str, np.ndarray]) -> np.ndarray:
+        """bool (N,): which recordings test, by the recipe's rule or the set's own."""
+        if recipe.split is None or self.published is None:
+            return kept["test"]
+        rule = splits.parsed(recipe.split, self.published)
+        tests = splits.listed(rule, found.classes)
+        return np.array([tests[label][place] for label, place in zip(kept["labels"], kept["places"], strict=True)])
+
+    def _split(
+        self,
+        split: str,
+        mine: np.ndarray,
+        kept: Mapping[str, np.ndarray],
+        recipe: Recipe,
+        device: torch.device,
+        **options,
+    ):
         import torch
 
         from harness.data.memory import MemorySplit, subset
 
         count = recipe.train_samples if split == "train" else recipe.test_samples
-        labels = kept[f"{split}_labels"]
-        picked, fingerprint = subset(labels, kept[f"{split}_digests"], count, f"{self.name}'s {split} set")
+        labels = kept["labels"][mine]
+        picked, fingerprint = subset(labels, kept["digests"][mine], count, f"{self.name}'s {split} set")
         return MemorySplit(
-            images=torch.from_numpy(kept[f"{split}_frames"][picked]).to(device),
+            images=torch.from_numpy(kept["frames"][np.flatnonzero(mine)[picked]]).to(device),
             labels=torch.from_numpy(labels[picked]).to(device),
             fingerprint=fingerprint,
             scale=torch.ones(1, 1, 1, device=device),
@@ -119,22 +156,37 @@ class EventSet:
         )
 
     def _identity(self, kept: Mapping[str, np.ndarray]) -> str:
-        return identity(kept["fingerprints"], self.official)
+        digest, test = kept["digests"], kept["test"]
+        return identity(np.array([combine(digest[~test]), combine(digest[test])]), self.official)
 
 
-def to_frames(recording: Recording, sensor: int, timesteps: int, bins: Literal["time", "count"]) -> np.ndarray:
-    """int16 (T, 2, sensor, sensor). Raises UserError for a recording that cannot fill its frames."""
-    from tonic.transforms import ToFrame
+LISTED = ("labels", "test", "places", "digests")
 
+
+def to_frames(recording: Recording, sensor: int, timesteps: int, bins: Bins) -> np.ndarray:
+    """Counts (T, 2, sensor, sensor), int64. Raises UserError for a recording that cannot fill its frames."""
     events = recording.events
     if len(events) < timesteps:
         raise UserError(f"recording of {len(events)} events, {timesteps} frames wanted", recording.where)
     if max(events["x"].max(), events["y"].max()) >= sensor or min(events["x"].min(), events["y"].min()) < 0:
         raise UserError(f"an event lies outside the sensor of {sensor}×{sensor} pixels", recording.where)
-    size = (sensor, sensor, 2)
-    if bins == "time":
-        return ToFrame(sensor_size=size, n_time_bins=timesteps)(events)
-    return ToFrame(sensor_size=size, n_event_bins=timesteps)(events)
+    if (events["t"][1:] < events["t"][:-1]).any():
+        events = events[np.argsort(events["t"], kind="stable")]
+    edges = _edges(events["t"], timesteps, bins)
+    if edges[0] == edges[-1]:
+        raise UserError(f"recording too short for {timesteps} frames", recording.where)
+    used = events[: edges[-1]]
+    frame = np.repeat(np.arange(timesteps, dtype=np.int32), np.diff(edges))
+    pixel = ((frame * 2 + used["p"]) * sensor + used["y"]) * sensor + used["x"]
+    return np.bincount(pixel, minlength=timesteps * 2 * sensor**2).reshape(timesteps, 2, sensor, sensor)
+
+
+def _edges(times: np.ndarray, timesteps: int, bins: Bins) -> np.ndarray:
+    """(T + 1,): where each frame begins, and the last ends, among the events."""
+    steps = np.arange(timesteps + 1)
+    if bins == "count":
+        return steps * (len(times) // timesteps)
+    return np.searchsorted(times, times[0] + steps * ((times[-1] - times[0]) // timesteps))
 
 
 def nearest(frames: np.ndarray, size: int) -> np.ndarray:
@@ -145,22 +197,30 @@ def nearest(frames: np.ndarray, size: int) -> np.ndarray:
 
 
 def _in_order(recordings: Iterator[tuple[Recording, np.ndarray | None]]) -> dict[str, np.ndarray]:
-    """What the cache keeps: for each split labels, digests and, where made, frames, in the order of the digests."""
-    gathered: dict[str, list[tuple[bytes, int, np.ndarray | None]]] = defaultdict(list)
-    for (split, label, events, _), frames in recordings:
-        sample = bytes((label,)) + events.tobytes()
-        gathered[split].append((hashlib.sha256(sample).digest(), label, None if frames is None else _compact(frames)))
-    made: dict[str, np.ndarray] = {}
-    for split, (digests, labels, frames) in ((split, zip(*gathered[split], strict=True)) for split in SPLITS):
-        digest = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
-        order = in_order(digest)
-        made |= {f"{split}_digests": digest[order], f"{split}_labels": np.array(labels, np.int64)[order]}
-        if frames[0] is not None:
-            made[f"{split}_frames"] = np.stack(frames)[order]
-    made["fingerprints"] = np.array([combine(made[f"{split}_digests"]) for split in SPLITS])
-    return made
+    """What the cache keeps of all recordings, in the order of their digests: `LISTED` and, where made, frames."""
+    listed, binned = [], []
+    for recording, frames in recordings:
+        sample = bytes((recording.label,)) + recording.events.tobytes()
+        listed.append((recording.label, recording.test, recording.place, hashlib.sha256(sample).digest()))
+        if frames is not None:
+            binned.append(_compact(frames))
+    labels, test, places, digests = zip(*listed, strict=True)
+    digest = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
+    order = in_order(digest)
+    made = {"labels": np.array(labels, np.int64), "test": np.array(test, bool), "places": np.array(places)}
+    made = {name: part[order] for name, part in made.items()} | {"digests": digest[order]}
+    return made | ({"frames": _stacked(binned, order)} if binned else {})
+
+
+def _stacked(frames: list[np.ndarray], order: np.ndarray) -> np.ndarray:
+    """One array in the widest type of all, filled place by place: the parts are too large to copy twice."""
+    whole = np.empty((len(frames), *frames[0].shape), np.result_type(*{each.dtype for each in frames}))
+    for place, number in enumerate(order):
+        whole[place], frames[number] = frames[number], frames[number][:0]
+    return whole
 
 
 def _compact(frames: np.ndarray) -> np.ndarray:
-    """As bytes where the counts allow; stacking takes the widest of all."""
-    return frames.astype(np.uint8) if frames.max() <= 255 else frames
+    """As bytes where the counts allow."""
+    top = frames.max()
+    return frames.astype(np.uint8 if top <= 255 else np.int16 if top <= 32767 else np.int32)

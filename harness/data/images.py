@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.data import cache
-from harness.data.base import SPLITS, Data, Source
+from harness.data.base import SPLITS, Data, Source, refuse
 from harness.data.fingerprint import combine, identity, sorted_samples
 from harness.spec import Recipe
 
@@ -34,6 +34,10 @@ class ImageSet:
     """Published fingerprint of each split; None: unknown, then only the source's checksums can tell."""
     top: int = 255
     """The value that is white in the raw samples."""
+    get: str = ""
+    """How to come by what is missing."""
+    complete: Mapping[str, int] | None = None
+    """Samples of each split as published; None: nothing is known to be missing."""
 
     def locate(self, root: Path) -> str:
         return str(self.find(root))
@@ -41,11 +45,16 @@ class ImageSet:
     def identify(self, root: Path) -> str:
         return self._identity(_kept(self.name, self.find(root), ("fingerprints", "verified")))
 
+    def samples(self, root: Path) -> dict[str, int]:
+        kept = _kept(self.name, self.find(root), tuple(f"{split}_labels" for split in SPLITS))
+        return {split: len(kept[f"{split}_labels"]) for split in SPLITS}
+
     def load(self, root: Path, recipe: Recipe, timesteps: int, device: torch.device) -> Data:
         """`timesteps` is not used: a still image is shown at every step, by the network."""
         from harness.data.augment import chosen
         from harness.data.memory import normalisation
 
+        refuse(recipe, self.name, "bins", "split", "decoder")
         augmentations = chosen(recipe.augmentation)
         parts = tuple(f"{split}_{part}" for split in SPLITS for part in ("images", "labels", "digests"))
         kept = _kept(self.name, self.find(root), (*parts, "fingerprints", "verified"))

@@ -5,18 +5,33 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.data.augment import Augmentation
+from harness.data.augment import Augmentation, Draws
+from harness.data.base import WHOLE, Share
 from harness.data.fingerprint import combine, spread
 from harness.errors import UserError
 
 CHUNK = 2048
 """Images resized at once: bounds the memory that float64 takes."""
+TOGETHER = 4 << 20
+"""Bytes of whole batches that are augmented at once."""
+
+
+class Drawn(NamedTuple):
+    """A batch before its pixels are touched: which samples, and what each augmentation drew for them."""
+
+    chosen: Tensor
+    draws: list[Draws]
+
+    def cut(self, share: Share) -> Drawn:
+        mine = share.within(len(self.chosen))
+        return Drawn(self.chosen[mine], [tuple(part[mine] for part in draws) for draws in self.draws])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,21 +50,50 @@ class MemorySplit:
     def samples(self) -> int:
         return len(self.images)
 
-    def epoch(self, seed: int, epoch: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(
+        self, seed: int, epoch: int, batch: int, *, start: int = 0, share: Share = WHOLE
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Shuffled and augmented, see `Split.epoch`."""
-        generator = seeded(seed, epoch)
-        order = torch.randperm(self.samples, generator=generator).to(self.images.device)
-        for chosen in order.split(batch):
-            images = self.images[chosen]
-            flat = images.flatten(1, -3)  # frames and channels are changed alike
-            for augmentation in self.augmentations:
-                flat = augmentation(flat, generator)
-            yield self._normalised(flat.view_as(images)), self.labels[chosen]
+        waiting: list[Drawn] = []
+        for number, drawn in enumerate(self._drawn(seed, epoch, batch)):
+            if number >= start:  # the batches before were drawn all the same: the generator must move on
+                waiting.append(drawn.cut(share))
+            if sum(len(each.chosen) for each in waiting) >= self._together:
+                yield from self._augmented(waiting)
+                waiting = []
+        yield from self._augmented(waiting)
 
-    def batches(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, batch: int, *, share: Share = WHOLE) -> Iterator[tuple[Tensor, Tensor]]:
         """In order, not augmented."""
         for images, labels in zip(self.images.split(batch), self.labels.split(batch), strict=True):
-            yield self._normalised(images), labels
+            mine = share.within(len(labels))
+            yield self._normalised(images[mine]), labels[mine]
+
+    def _drawn(self, seed: int, epoch: int, batch: int) -> Iterator[Drawn]:
+        generator = seeded(seed, epoch)
+        height, width = self.images.shape[-2:]
+        for chosen in torch.randperm(self.samples, generator=generator).split(batch):
+            draws = [each.draw(len(chosen), (height, width), generator) for each in self.augmentations]
+            yield Drawn(chosen, draws)
+
+    @property
+    def _together(self) -> int:
+        """Images to change at once: one change of many costs less than many changes of few."""
+        return TOGETHER // self.images[0].nbytes
+
+    def _augmented(self, waiting: Sequence[Drawn]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches `waiting`, changed in one go."""
+        if not waiting:
+            return
+        chosen = torch.cat([each.chosen for each in waiting]).to(self.images.device)
+        images = self.images[chosen]
+        flat = images.flatten(1, -3)  # frames and channels are changed alike
+        for number, augmentation in enumerate(self.augmentations):
+            parts = zip(*(each.draws[number] for each in waiting), strict=True)
+            flat = augmentation.apply(flat, tuple(torch.cat(part) for part in parts))
+        sizes = [len(each.chosen) for each in waiting]
+        batches = zip(flat.view_as(images).split(sizes), self.labels[chosen].split(sizes), strict=True)
+        yield from ((self._normalised(part), labels) for part, labels in batches)
 
     def _normalised(self, images: Tensor) -> Tensor:
         """Time leads: (T, B, C, H, W)."""

@@ -13,7 +13,7 @@ from harness.data import cache
 from harness.data.base import SPLITS, Samples, Source
 from harness.errors import UserError, did_you_mean
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
+IMAGES = frozenset({".png", ".jpg", ".jpeg"})
 
 
 def find_tree(folder: Path, shape: tuple[int, int, int], classes: int | Sequence[str]) -> Source:
@@ -21,7 +21,7 @@ def find_tree(folder: Path, shape: tuple[int, int, int], classes: int | Sequence
 
     `classes`: their names, or how many there must be. Raises UserError for a missing, empty or unknown class folder.
     """
-    listing = {split: list_classes(folder / split, SUFFIXES) for split in SPLITS}
+    listing = {split: list_classes(folder / split, IMAGES) for split in SPLITS}
     for split in SPLITS:
         check_classes(folder / split, list(listing[split]), classes)
     for name in listing["train"].keys() ^ listing["test"].keys():
@@ -39,7 +39,8 @@ def find_tree(folder: Path, shape: tuple[int, int, int], classes: int | Sequence
 def list_classes(folder: Path, suffixes: frozenset[str]) -> dict[str, list[Path]]:
     """Class name -> its files with one of `suffixes`, both sorted. Raises UserError for a folder without any."""
     if not folder.is_dir():
-        raise UserError("no such folder", str(folder), "a tree has train/ and test/ with a folder a class in each")
+        wanted = f"{folder.parent.name}/ wants {folder.name}/ with a folder a class in it"
+        raise UserError("no such folder", str(folder), wanted)
     listing = {}
     for group in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         with os.scandir(group) as entries:

@@ -103,13 +103,40 @@ def test_colour_means_nothing_to_events() -> None:
         augment.chosen(["autoaugment"], events=True)
 
 
-def test_autoaugment_draws_from_the_cifar10_policy() -> None:
+def test_random_boxes_are_torchvisions() -> None:
+    """Area, aspect and place of the boxes, ours against its own, on images wide, narrow and square."""
+    from scipy import stats
     from torchvision.transforms import v2
 
-    seed = int(torch.randint(2**62, (), generator=drawn()))
-    images = pictures(count=20)
+    theirs, count = v2.RandomResizedCrop(224), 1500
+    (numbers,) = augment.resized_crop.draw(count, (224, 224), drawn())
+    for height, width in ((375, 500), (500, 140), (64, 64)):
+        ours = np.array([augment.box(each, height, width) for each in numbers.tolist()])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            made = [theirs.make_params([torch.empty(1, height, width)]) for _ in range(count)]
+        reference_boxes = np.array([[each[name] for name in ("top", "left", "height", "width")] for each in made])
+        for box in range(4):
+            compared = stats.ks_2samp(ours[:, box], reference_boxes[:, box])
+            assert compared.pvalue > 0.001  # pyright: ignore[reportAttributeAccessIssue]
+        assert (ours[:, :2] + ours[:, 2:] <= (height, width)).all() and ours.min() >= 0
+
+
+@pytest.mark.parametrize(("size", "expected"), [((20, 300), (0, 136, 20, 27)), ((300, 20), (136, 0, 27, 20))])
+def test_the_middle_where_no_box_fits(size: tuple[int, int], expected: tuple[int, int, int, int]) -> None:
+    from torchvision.transforms import v2
+
+    never = [[0.999, 0.5, 0.5, 0.5]] * augment.TRIES
+    assert augment.box(never, *size) == expected
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        policy = v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10, fill=128)
-        expected = torch.stack([policy(image) for image in images])
-    assert torch.equal(augment.autoaugment(images, drawn()), expected)
+        torch.manual_seed(0)
+        made = [v2.RandomResizedCrop(9, scale=(0.99, 1)).make_params([torch.empty(1, *size)]) for _ in range(3)]
+    assert {tuple(each[name] for name in ("top", "left", "height", "width")) for each in made} == {expected}
+
+
+def test_resized_crop_is_torchvisions_resize_of_the_box() -> None:
+    images = pictures(count=5, side=48)
+    (numbers,) = augment.resized_crop.draw(5, (48, 48), drawn())
+    for image, each, got in zip(images, numbers, augment.resized_crop(images, drawn()), strict=True):
+        expected = reference.resized_crop(image.float(), *augment.box(each.tolist(), 48, 48), [48, 48], antialias=True)
+        assert (got - expected).abs().max() <= 1.5  # weights of 16 bits, and a rounding along each axis

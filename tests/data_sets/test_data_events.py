@@ -9,7 +9,7 @@ import pytest
 from tiny_sets import all_of, random_events, write_recording
 
 import harness.data
-from harness.data import events
+from harness.data import events, splits
 from harness.data.sets import cifar10dvs, digits_events
 from harness.data.sets.cifar10 import CLASSES
 from harness.errors import UserError
@@ -34,12 +34,45 @@ def plain_frames(recorded: np.ndarray, timesteps: int, sensor: int, bins: str) -
     return frames
 
 
+def recorded_as(recorded: np.ndarray, where: str = "here") -> events.Recording:
+    return events.Recording(False, 0, recorded, where)
+
+
 @pytest.mark.parametrize("bins", ["time", "count"])
 @pytest.mark.parametrize("timesteps", [1, 4, 10])
-def test_frames_are_plain_counts(bins: str, timesteps: int) -> None:
+def test_frames_are_plain_counts_and_tonics(bins: events.Bins, timesteps: int) -> None:
+    from tonic.transforms import ToFrame
+
     recorded = random_events(3003, seed=timesteps)
-    got = events.to_frames(events.Recording("train", 0, recorded, "here"), 128, timesteps, bins)  # type: ignore[arg-type]
+    got = events.to_frames(recorded_as(recorded), 128, timesteps, bins)
     assert np.array_equal(got, plain_frames(recorded, timesteps, 128, bins))
+    wanted = ToFrame(
+        sensor_size=(128, 128, 2),
+        n_time_bins=timesteps if bins == "time" else None,
+        n_event_bins=timesteps if bins == "count" else None,
+    )
+    assert np.array_equal(got, wanted(recorded))
+
+
+@pytest.mark.parametrize("bins", ["time", "count"])
+def test_events_out_of_order_are_put_in_order(bins: events.Bins) -> None:
+    recorded = random_events(500, seed=1)
+    shuffled = recorded[np.random.default_rng(0).permutation(500)]
+    recorded = np.sort(shuffled, order="t", kind="stable")
+    if bins == "time":  # among events of one moment, the order is the file's
+        assert np.array_equal(
+            events.to_frames(recorded_as(shuffled), 128, 5, bins), events.to_frames(recorded_as(recorded), 128, 5, bins)
+        )
+    assert events.to_frames(recorded_as(shuffled), 128, 5, bins).sum() >= 495
+
+
+def test_many_events_in_one_pixel_are_all_counted() -> None:
+    recorded = random_events(70_000, seed=1)
+    recorded["x"] = recorded["y"] = recorded["p"] = 0
+    frames = events.to_frames(recorded_as(recorded), 128, 2, "count")
+    assert frames[:, 0, 0, 0].tolist() == [35_000, 35_000]
+    kept = events._compact(frames)
+    assert np.array_equal(kept, frames) and events._compact(frames // 1000).dtype == np.uint8
 
 
 def test_nearest_is_torchs() -> None:
@@ -135,10 +168,128 @@ def test_binned_once_for_each_setting(recordings: Path, monkeypatch: pytest.Monk
     assert np.array_equal(next(all_of(load("cifar10dvs", recordings, 4).train)), next(all_of(first.train)))
 
 
-def test_split_rule() -> None:
-    assert [cifar10dvs.split_of(index, 1000) for index in (0, 899, 900, 999)] == ["train", "train", "test", "test"]
-    names = [Path(f"cifar10_cat_{number}.aedat4") for number in (10, 9, 100, 0)]
-    assert [file.stem[12:] for file in cifar10dvs.numerically(names)] == ["0", "9", "10", "100"]
+def test_time_or_count_as_the_recipe_says(recordings: Path) -> None:
+    kinds = (None, "count", "time")
+    own, count, time = (load("cifar10dvs", recordings, 5, Recipe(epochs=1, bins=bins)) for bins in kinds)
+    assert np.array_equal(next(all_of(own.test)), next(all_of(count.test)))
+    frog, place = random_events(510, seed=610), list(all_of(time.test))[1].tolist().index(6)
+    expected = events.nearest(plain_frames(frog, 5, 128, "time"), 48)
+    assert np.array_equal(next(all_of(time.test))[:, place], expected)
+
+
+def written(name: str) -> str:
+    """A rule with its hash, as a recipe wants it."""
+    published = cifar10dvs.DATASET.published
+    assert published is not None
+    return f"{name}:{splits.hashed(splits.listed(name, published))}"
+
+
+HASHES = {
+    "last-tenth": "07582ec28e18",
+    "first-tenth": "64a9bbfebd17",
+    "last-tenth-by-name": "6d8fd438c247",
+    "last-fifth": "f6b3f74136a0",
+    "last-three-tenths": "273e5ac69015",
+    "random-0": "8da363fe7a72",
+    "random-1": "45d33511721e",
+    "random-2": "289b7835d014",
+}
+
+
+@pytest.mark.parametrize("name", HASHES)
+def test_splits_are_the_lists_they_were(name: str) -> None:
+    assert written(name) == f"{name}:{HASHES[name]}"
+
+
+def numbers(name: str, label: int = 3) -> list[int]:
+    published = cifar10dvs.DATASET.published
+    assert published is not None
+    return np.flatnonzero(splits.listed(name, published)[label]).tolist()
+
+
+def test_what_each_rule_takes_to_test() -> None:
+    assert numbers("last-tenth") == list(range(900, 1000))
+    assert numbers("first-tenth") == list(range(100))
+    assert numbers("last-fifth") == list(range(800, 1000))
+    assert numbers("last-three-tenths") == list(range(700, 1000))
+    as_text = sorted(range(1000), key=str)
+    assert numbers("last-tenth-by-name") == sorted(as_text[900:]) != numbers("last-tenth")
+    drawn = [numbers(f"random-{seed}", label) for seed in (0, 1) for label in (0, 1)]
+    assert all(len(set(each)) == 100 for each in drawn)
+    assert len({tuple(each) for each in drawn}) == 4  # every class and seed its own
+    assert splits.numerically("cat_9") < splits.numerically("cat_10") < splits.numerically("cat_100")
+
+
+def test_a_split_is_chosen_by_rule_and_hash(recordings: Path) -> None:
+    own = load("cifar10dvs", recordings, 4)
+    spelled = load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=written("last-tenth")))
+    first = load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=written("first-tenth")))
+    assert spelled.test.fingerprint == own.test.fingerprint != first.test.fingerprint
+    frog = events.nearest(plain_frames(random_events(502, seed=602), 4, 128, "count"), 48)
+    frames, labels = all_of(first.test)
+    assert np.array_equal(frames[:, list(labels).index(6)], frog) and first.train.samples == 20
+    assert own.identity == first.identity
+    by_name = load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=written("last-tenth-by-name")))
+    frog = events.nearest(plain_frames(random_events(509, seed=609), 4, 128, "count"), 48)
+    frames, labels = all_of(by_name.test)
+    assert np.array_equal(frames[:, list(labels).index(6)], frog)  # as text, "9" comes after "10"
+
+
+@pytest.mark.parametrize(
+    ("split", "told"),
+    [
+        ("first-tenth", r"lacks its hash; write first-tenth:[0-9a-f]{12}$"),
+        ("first-tenth:000000000000", r"not the hash of its list; write first-tenth:[0-9a-f]{12}$"),
+        ("first-tent:0", "unknown split `first-tent`; did you mean `first-tenth`"),
+    ],
+)
+def test_a_split_without_its_hash_is_refused(recordings: Path, split: str, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=split))
+
+
+def test_settings_that_mean_nothing_are_refused() -> None:
+    timed, split = Recipe(epochs=1, bins="time"), Recipe(epochs=1, split="x")
+    for name, recipe in (("digits", timed), ("digits", split), ("digits-events", split)):
+        with pytest.raises(UserError, match=f"means nothing for {name}"):
+            load(name, None, 2, recipe)
+
+
+def write_nmnist(root: Path, *, each: int = 2) -> Path:
+    """N-MNIST's published form: five bytes an event, time stamps that overflow marked by y = 240."""
+    for folder in ("Train", "Test"):
+        for label in range(10):
+            for number in range(each):
+                file = root / "NMNIST" / folder / str(label) / f"{number:05}.bin"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                rows = [(*divmod(number + place, 34)[::-1], place % 2, 1000 * place) for place in range(60)]
+                packed = (bytes((x, y, p << 7 | t >> 16, t >> 8 & 255, t & 255)) for x, y, p, t in rows)
+                file.write_bytes(b"".join(packed))
+    return root
+
+
+def test_nmnist_is_read_in_its_own_form(tmp_path: Path) -> None:
+    data = load("nmnist", write_nmnist(tmp_path), 3)
+    assert (data.train.samples, data.test.samples, data.shape, data.classes) == (20, 20, (2, 34, 34), 10)
+    frames, labels = all_of(data.test)
+    assert sorted(labels) == sorted([*range(10)] * 2) and data.identity.startswith("variant-")
+    first = frames[:, 0]
+    assert first.sum(axis=(1, 2, 3)).tolist() == [20, 20, 19]  # 59 ms in three parts: the last event is left over
+    assert first[:, 0].sum() + first[:, 1].sum() == 59
+
+
+def test_bad_nmnist_recordings_are_named(tmp_path: Path) -> None:
+    file = write_nmnist(tmp_path) / "NMNIST" / "Test" / "7" / "00001.bin"
+    for content, told in ((b"", "without events"), (file.read_bytes()[:-2], "damaged recording")):
+        file.write_bytes(content)
+        with pytest.raises(UserError, match=rf"Test/7/00001\.bin: .*{told}"):
+            harness.data.identify("nmnist", tmp_path)
+    file.write_bytes(bytes((40, 3, 0, 0, 1)) * 9)
+    with pytest.raises(UserError, match=r"00001\.bin: an event lies outside the sensor of 34×34"):
+        load("nmnist", tmp_path, 3)
+    file.write_bytes(bytes((4, 3, 0, 0, 1)) * 9)
+    with pytest.raises(UserError, match=r"00001\.bin: recording too short for 3 frames"):
+        load("nmnist", tmp_path, 3)
 
 
 def test_bad_recordings_are_named(recordings: Path) -> None:

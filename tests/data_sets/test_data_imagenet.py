@@ -1,7 +1,9 @@
-"""ImageNet's folder, in small: real JPEGs of odd sizes, grey ones among them."""
+"""ImageNet in small, in each of its forms: real JPEGs of odd sizes, grey ones among them."""
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 from tiny_sets import all_of
 
 import harness.data
+from harness.data import decoders, files
 from harness.errors import UserError
 from harness.spec import Recipe
 
@@ -101,7 +104,7 @@ def test_bad_folders_are_named(root: Path) -> None:
     with pytest.raises(UserError, match=f"val/{WNIDS[2]}: class folder holds no image"):
         harness.data.identify("imagenet", root)
     folder.rmdir()
-    with pytest.raises(UserError, match=f"class folder `{WNIDS[2]}` is missing in val/"):
+    with pytest.raises(UserError, match=f"class `{WNIDS[2]}` is missing in val/"):
         harness.data.locate("imagenet", root)
 
 
@@ -114,3 +117,123 @@ def test_listing_is_kept_until_files_come_or_go(root: Path, monkeypatch: pytest.
         assert load(root).identity == before
     (root / "imagenet" / "train" / WNIDS[0] / f"{WNIDS[0]}_0.JPEG").unlink()
     assert harness.data.identify("imagenet", root) != before
+
+
+def packed(root: Path, to: Path, form: str) -> Path:
+    """The images that `root` holds in folders, as an archive a class or as two shards a split, webdataset's way."""
+    for split in ("train", "val"):
+        (to / "imagenet" / split).mkdir(parents=True)
+        pictures = sorted((root / "imagenet" / split).glob("*/*.JPEG"))
+        for number, picture in enumerate(pictures):
+            label, wnid = WNIDS.index(picture.parent.name), picture.parent.name
+            name = f"{wnid}.tar" if form == "archives" else f"shard-{number % 2}.tar"
+            with tarfile.open(to / "imagenet" / split / name, "a") as archive:
+                if form == "archives":
+                    archive.add(picture, picture.name)
+                else:
+                    archive.add(picture, f"{picture.stem}.jpg")
+                    add(archive, f"{picture.stem}.cls", str(label).encode())
+    return to
+
+
+def add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    archive.addfile(entry, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("form", ["archives", "shards"])
+def test_archives_hold_what_folders_hold(root: Path, tmp_path: Path, form: str) -> None:
+    folders, tars = load(root), load(packed(root, tmp_path / "packed", form))
+    assert (tars.train.samples, tars.test.samples, tars.classes) == (12, 6, 3)
+    if form == "archives":  # the same classes and names: the same set, in the same order
+        assert tars.identity == folders.identity
+        assert all(np.array_equal(a, b) for a, b in zip(all_of(tars.test), all_of(folders.test), strict=True))
+    rows = [
+        {(image.tobytes(), int(label)) for image, label in zip(*all_of(data.test), strict=True)}
+        for data in (folders, tars)
+    ]
+    assert rows[0] == rows[1]
+
+
+def test_damaged_archives_are_named(root: Path, tmp_path: Path) -> None:
+    to = packed(root, tmp_path / "packed", "archives")
+    tar = to / "imagenet" / "train" / f"{WNIDS[1]}.tar"
+    whole = tar.read_bytes()
+    tar.write_bytes(whole[:2000])
+    with pytest.raises(UserError, match=rf"{WNIDS[1]}\.tar: damaged archive"):
+        harness.data.identify("imagenet", to)
+    with tarfile.open(tar, "w") as archive:
+        add(archive, "readme.txt", b"none")
+    with pytest.raises(UserError, match=rf"{WNIDS[1]}\.tar: archive holds no image"):
+        harness.data.identify("imagenet", to)
+    with tarfile.open(tar, "w") as archive:
+        add(archive, "bad.JPEG", b"\xff\xd8rubbish")
+    with pytest.raises(UserError, match=rf"{WNIDS[1]}\.tar: bad\.JPEG: damaged image"):
+        list(load(to).train.epoch(0, 0, 4))
+
+
+def test_bad_shards_are_named(root: Path, tmp_path: Path) -> None:
+    tar = packed(root, tmp_path / "packed", "shards") / "imagenet" / "val" / "shard-1.tar"
+    for name, content, told in (
+        ("lone.jpg", b"\xff\xd8", "no class for `lone`"),
+        ("lone.cls", b"2", "no image for `lone`"),
+        ("odd.cls", b"cat", "odd.cls is no class number"),
+    ):
+        with tarfile.open(tar, "w") as archive:
+            add(archive, name, content)
+        with pytest.raises(UserError, match=rf"shard-1\.tar: {told}"):
+            harness.data.identify("imagenet", tmp_path / "packed")
+
+
+def test_images_without_class_folders_are_told(root: Path) -> None:
+    val = root / "imagenet" / "val"
+    for file in sorted(val.glob("*/*")):
+        file.rename(val / file.name)
+    for folder in [path for path in val.iterdir() if path.is_dir()]:
+        folder.rmdir()
+    with pytest.raises(UserError, match="val: images without class folders; sort the images"):
+        harness.data.locate("imagenet", root)
+
+
+def test_empty_file_is_named(root: Path) -> None:
+    file = root / "imagenet" / "val" / WNIDS[0] / f"{WNIDS[0]}_1.JPEG"
+    file.write_bytes(b"")
+    with pytest.raises(UserError, match=rf"{WNIDS[0]}_1\.JPEG: empty image file"):
+        harness.data.identify("imagenet", root)
+
+
+@pytest.mark.parametrize("kind", ["RGB", "L", "CMYK", "PNG"])
+def test_decoding_is_pils_to_the_bit(kind: str) -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, (12, 17, 3), dtype=np.uint8)
+    image, stream = Image.fromarray(pixels).resize((170, 120)), io.BytesIO()
+    image.convert("RGB" if kind == "PNG" else kind).save(stream, "PNG" if kind == "PNG" else "JPEG")
+    expected = np.asarray(Image.open(io.BytesIO(stream.getvalue())).convert("RGB")).transpose(2, 0, 1)
+    assert np.array_equal(decoders.decoded(stream.getvalue()), expected)
+
+
+def test_a_torchvision_without_decoder_changes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = list(all_of(load(root).train, epoch=(1, 2)))
+
+    def gone(*_: object, **__: object) -> None:
+        raise ImportError
+
+    monkeypatch.setattr(decoders, "_jpeg", gone)
+    assert all(np.array_equal(a, b) for a, b in zip(expected, all_of(load(root).train, epoch=(1, 2)), strict=True))
+
+
+def test_decoding_on_the_device_gives_the_same_crops(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of a decoder on the GPU, with the processor in its place: the same draws, so the same pixels."""
+    expected = list(all_of(load(root).train, epoch=(1, 2), batch=5))
+    with pytest.raises(UserError, match="decoder `nvjpeg` needs a CUDA device; take `libjpeg`"):
+        load(root, Recipe(epochs=1, decoder="nvjpeg"))
+    with pytest.raises(UserError, match="unknown decoder `nvjpg`; did you mean `nvjpeg`"):
+        load(root, Recipe(epochs=1, decoder="nvjpg"))
+    monkeypatch.setattr(decoders, "chosen", lambda *_: decoders.ON_DEVICE)
+    train = load(root).train
+    assert isinstance(train, files.FileSplit) and train.prepared.on_device
+    assert all(np.array_equal(a, b) for a, b in zip(expected, all_of(train, epoch=(1, 2), batch=5), strict=True))
+    file = root / "imagenet" / "train" / WNIDS[1] / f"{WNIDS[1]}_2.JPEG"
+    file.write_bytes(file.read_bytes()[:600])
+    with pytest.raises(UserError, match=rf"{file.name}: damaged image"):
+        list(train.epoch(0, 0, 4))

@@ -349,6 +349,32 @@ def test_only_wanted_arrays_are_read(cache_folder: Path) -> None:
     assert cache.arrays("entry", ("b",), lambda: pytest.fail("made again"))["b"].tolist() == [0, 1, 2, 3]
 
 
+def test_one_makes_an_entry_while_the_others_wait(tmp_path: Path, cache_folder: Path) -> None:
+    code = """
+import sys, time
+import numpy as np
+from harness.data import cache
+def make():
+    print("made", flush=True)
+    time.sleep(0.5)
+    return {"a": np.arange(3)}
+assert cache.arrays("entry", ("a",), make)["a"].tolist() == [0, 1, 2]
+"""
+    top = Path(harness.data.__file__).parents[2]
+    command = [sys.executable, "-c", code]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=top) for _ in range(3)]
+    assert sorted(run.communicate()[0].strip() for run in runs) == ["", "", "made"]
+    assert [run.returncode for run in runs] == [0, 0, 0]
+    assert [path.name for path in cache_folder.iterdir()] == ["entry.npz"]
+
+
+def test_a_failed_make_leaves_the_way_free(cache_folder: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        cache.arrays("entry", ("a",), lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    assert list(cache_folder.iterdir()) == []
+    assert cache.arrays("entry", ("a",), lambda: {"a": np.arange(2)})["a"].tolist() == [0, 1]
+
+
 def test_parallel_processes_share_one_entry(tmp_path: Path, tiny_cifar: TinyCifar, cache_folder: Path) -> None:
     root = write_tree(tmp_path, tiny_cifar)
     code = (

@@ -14,13 +14,14 @@ from harness.data.sets import fashion_mnist
 from harness.errors import UserError
 from harness.spec import Recipe
 
-ALL = ["cifar10", "cifar100", "cifar10dvs", "digits", "digits-events", "fashion-mnist", "imagenet"]
+ALL = ["cifar10", "cifar100", "cifar10dvs", "digits", "digits-events", "fashion-mnist", "imagenet", "nmnist"]
 ON_DISK = {
     "cifar10": "cifar-10-batches-py",
     "cifar100": "cifar-100-python",
     "cifar10dvs": ".aedat4",
     "fashion-mnist": "apt-get install dataset-fashion-mnist",
     "imagenet": "WNID",
+    "nmnist": "NMNIST/{Train,Test}",
 }
 
 

@@ -15,6 +15,7 @@ from harness.data.trees import find_tree
 from harness.errors import UserError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+GET = "get it with torchvision.datasets.CIFAR10(root, download=True)"
 BATCHES = "cifar-10-batches-py"
 MD5 = {
     "train": {
@@ -38,7 +39,7 @@ def find(root: Path) -> Source:
     raise UserError(
         f"no CIFAR-10: looked for {BATCHES}/ and cifar10/{{train,test}}/CLASS/*.png",
         str(root),
-        "get it with torchvision.datasets.CIFAR10(root, download=True), or name its folder with --data DIR",
+        f"{GET}, or name its folder with --data DIR",
     )
 
 
@@ -50,6 +51,8 @@ DATASET = register(
         mean=(0.4914, 0.4822, 0.4465),
         std=(0.2023, 0.1994, 0.2010),  # the usual constants, as in the released code
         size=32,
+        get=GET,
+        complete={"train": 50_000, "test": 10_000},
         official={
             "train": "55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260",
             "test": "325704b01eb92e1e2a6215ae6a916bb7db7de054af0c496be1c7be2e0fcfbf5f",

@@ -16,6 +16,7 @@ from harness.data.pickles import find_batches
 from harness.data.trees import find_tree
 from harness.errors import UserError
 
+GET = "get it with torchvision.datasets.CIFAR100(root, download=True)"
 BATCHES = "cifar-100-python"
 MD5 = {
     "train": {"train": "16019d7e3df5f24257cddd939b257f8d"},
@@ -33,7 +34,7 @@ def find(root: Path) -> Source:
     raise UserError(
         f"no CIFAR-100: looked for {BATCHES}/ and cifar100/{{train,test}}/CLASS/*.png",
         str(root),
-        "get it with torchvision.datasets.CIFAR100(root, download=True), or name its folder with --data DIR",
+        f"{GET}, or name its folder with --data DIR",
     )
 
 
@@ -45,5 +46,7 @@ DATASET = register(
         mean=(0.5071, 0.4867, 0.4408),
         std=(0.2675, 0.2565, 0.2761),  # the usual constants, as in the released code
         size=32,
+        get=GET,
+        complete={"train": 50_000, "test": 10_000},
     )
 )

@@ -1,27 +1,30 @@
 """CIFAR10-DVS: 10,000 recordings of CIFAR-10 photographs moved before a 128×128 event camera (Li et al. 2017).
 
-Read from the aedat4 files that tonic unpacks. Split: the files of a class in numerical order, the first nine tenths
-train, the last tenth tests (9,000 / 1,000). Frames hold equal numbers of events, raw counts, the nearest pixels of
-48×48. No published fingerprint of the events was at hand, so the set is always named a variant, by its own.
+Read from the aedat4 files that tonic unpacks. Split, where the recipe names none: the files of a class in numerical
+order, the first nine tenths train, the last tenth tests (9,000 / 1,000). Frames hold equal numbers of events, raw
+counts, the nearest pixels of 48×48. No published fingerprint of the events was at hand, so the set is always named a
+variant, by its own.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from harness.data import cache, register
-from harness.data.base import SPLITS
+from harness.data import cache, register, splits
 from harness.data.events import EVENT, EventSet, Recording, Recordings
 from harness.data.sets.cifar10 import CLASSES
 from harness.data.trees import check_classes, list_classes
 from harness.errors import UserError
 
+GET = "get it with tonic.datasets.CIFAR10DVS(save_to=root)"
 SUFFIXES = frozenset({".aedat4", ".aedat"})
 """The older form is found only to be refused: its axes and polarity differ."""
+OWN_SPLIT = "last-tenth"
+EACH = 1000
+"""Recordings of a class."""
 
 
 def find(root: Path) -> Recordings:
@@ -32,18 +35,8 @@ def find(root: Path) -> Recordings:
     raise UserError(
         "no CIFAR10-DVS: looked for CIFAR10DVS/CLASS/*.aedat4 and cifar10dvs/CLASS/*.aedat4",
         str(root),
-        "get it with tonic.datasets.CIFAR10DVS(save_to=root), or name its folder with --data DIR",
+        f"{GET}, or name its folder with --data DIR",
     )
-
-
-def numerically(files: list[Path]) -> list[Path]:
-    """By the number that ends the name: ``cifar10_cat_9`` before ``cifar10_cat_10``."""
-    return sorted(files, key=lambda file: ([int(part) for part in re.findall(r"\d+$", file.stem)], file.name))
-
-
-def split_of(index: int, count: int) -> str:
-    """Of the file at `index` among the `count` of its class."""
-    return SPLITS[index >= count - max(1, count // 10)]
 
 
 def read_events(file: Path) -> np.ndarray:
@@ -65,13 +58,19 @@ def read_events(file: Path) -> np.ndarray:
 
 
 def _read(listing: dict[str, list[Path]]) -> Iterator[Recording]:
+    tests = splits.listed(OWN_SPLIT, _names(listing))
     for label, files in enumerate(listing.values()):
-        for index, file in enumerate(files):
-            yield Recording(split_of(index, len(files)), label, read_events(file), str(file))
+        for place, file in enumerate(files):
+            yield Recording(bool(tests[label][place]), label, read_events(file), str(file), place)
+
+
+def _names(listing: dict[str, list[Path]]) -> list[list[str]]:
+    return [[file.stem for file in files] for files in listing.values()]
 
 
 def _recordings(folder: Path) -> Recordings:
-    listing = {name: numerically(files) for name, files in list_classes(folder, SUFFIXES).items()}
+    found = list_classes(folder, SUFFIXES)
+    listing = {name: sorted(files, key=lambda file: splits.numerically(file.stem)) for name, files in found.items()}
     check_classes(folder, list(listing), CLASSES)
     for name, files in listing.items():
         if len(files) < 2:
@@ -80,7 +79,20 @@ def _recordings(folder: Path) -> Recordings:
     for file in together:
         if file.suffix != ".aedat4":
             raise UserError("a recording in the older .aedat form", str(file), "use the .aedat4 files only")
-    return Recordings("aedat4 recordings", folder, cache.signature(together, folder), lambda: _read(listing))
+    signature = cache.signature(together, folder)
+    return Recordings("aedat4 recordings", folder, signature, lambda: _read(listing), _names(listing))
 
 
-DATASET = register(EventSet(name="cifar10dvs", classes=10, find=find, sensor=128, size=48, bins="count"))
+DATASET = register(
+    EventSet(
+        name="cifar10dvs",
+        classes=10,
+        find=find,
+        sensor=128,
+        size=48,
+        bins="count",
+        published=[[f"cifar10_{name}_{number}" for number in range(EACH)] for name in CLASSES],
+        get=GET,
+        complete={"train": 9_000, "test": 1_000},
+    )
+)

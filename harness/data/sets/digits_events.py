@@ -38,7 +38,7 @@ def read() -> Iterator[Recording]:
     for split, samples in digits.read().items():
         recordings = simulate(samples.images[:, 0])
         for number, (label, events) in enumerate(zip(samples.labels, recordings, strict=True)):
-            yield Recording(split, int(label), events, f"digits-events, {split} sample {number}")
+            yield Recording(split == "test", int(label), events, f"digits-events, {split} sample {number}")
 
 
 def simulate(images: np.ndarray) -> list[np.ndarray]:

@@ -15,6 +15,7 @@ from harness.data.idx import find_idx
 from harness.data.images import ImageSet
 from harness.errors import UserError
 
+GET = "apt-get install dataset-fashion-mnist"
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 """Where the Debian package puts the files."""
 
@@ -28,7 +29,7 @@ def find(root: Path) -> Source:
         "no Fashion-MNIST: looked for the four IDX files (.gz or not) in fashion-mnist/, FashionMNIST/raw/ "
         f"and {DEBIAN}",
         str(root),
-        "apt-get install dataset-fashion-mnist, or put them there",
+        f"{GET}, or put them there",
     )
 
 
@@ -40,6 +41,8 @@ DATASET = register(
         mean=(0.286041,),
         std=(0.353024,),  # of the training set
         size=28,
+        get=GET,
+        complete={"train": 60_000, "test": 10_000},
         official={
             "train": "0c69d5cdeb902b69084012f812f066de080317bb3c64f43ca87f910d8ec86906",
             "test": "90c92c0507755a7d443edde8297ce4d0f131e42884e2e87e7fc9b81ffe215258",

@@ -1,23 +1,28 @@
 """ImageNet (ILSVRC 2012): 1.28 million training photographs in 1,000 classes, 50,000 for validation, as files.
 
-Read from ``imagenet/{train,val}/WNID/*.JPEG``, decoded while training (not kept in memory); class ids count the sorted
-WordNet ids. Samples are identified by class, file name and size in bytes, since reading 140 GiB to plan is too dear;
-no published fingerprint of that kind was at hand, so the set is always named a variant, by its own.
+Read, and decoded while training, from ``imagenet/{train,val}/``, each of which holds either a folder a class
+(``WNID/*.JPEG``), or an archive a class (``WNID.tar``, as the published training archive unpacks to), or shards as
+webdataset writes them (``*.tar`` of ``KEY.jpg`` with ``KEY.cls``). Class ids count the sorted WordNet ids; shards bring
+their own. Samples are identified by class, file name and size in bytes, since reading 140 GiB to plan is too dear; no
+published fingerprint of that kind was at hand, so the set is always named a variant, by its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from harness.data import cache, register
-from harness.data.base import SPLITS, Data
+from harness.data import archives, cache, register
+from harness.data.base import SPLITS, Data, refuse
 from harness.data.fingerprint import combine, identity, in_order
+from harness.data.trees import IMAGES
 from harness.errors import UserError
 from harness.spec import Recipe
 
@@ -27,93 +32,187 @@ if TYPE_CHECKING:
 FOLDERS = {"train": "train", "test": "val"}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZE = 224
+GET = "unpack ILSVRC2012 from image-net.org there, a folder for each class"
+PARTS = ("files", "offsets", "sizes", "labels", "digests")
+WNID = re.compile(r"n\d{8}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageNet:
     name: str = "imagenet"
+    complete: Mapping[str, int] = field(default_factory=lambda: {"train": 1_281_167, "test": 50_000})
+    official: None = None
+    get: str = GET
 
     def locate(self, root: Path) -> str:
-        folder, listing = _find(root)
-        return f"image files of {len(listing['train'])} classes in {folder}"
+        folder, stores = _find(root)
+        return " and ".join(f"{store.said} in {folder / FOLDERS[split]}" for split, store in stores.items())
 
     def identify(self, root: Path) -> str:
         return identity(_kept(root, ("fingerprints",))[1]["fingerprints"])
 
+    def samples(self, root: Path) -> dict[str, int]:
+        kept = _kept(root, tuple(f"{split}_labels" for split in SPLITS))[1]
+        return {split: len(kept[f"{split}_labels"]) for split in SPLITS}
+
     def load(self, root: Path, recipe: Recipe, timesteps: int, device: torch.device) -> Data:
         """`timesteps` is not used: a still image is shown at every step, by the network."""
+        from harness.data import decoders
         from harness.data.augment import chosen
-        from harness.data.files import Decoded, FileSplit
+        from harness.data.files import FileSplit, Prepared, Stored
         from harness.data.memory import normalisation, subset
 
+        refuse(recipe, self.name, "bins", "split")
         size = recipe.size or SIZE
+        on_device = decoders.chosen(recipe.decoder, device) == decoders.ON_DEVICE
         folder, kept = _kept(root, ("fingerprints", *(f"{split}_{part}" for split in SPLITS for part in PARTS)))
+        normalise = normalisation(MEAN, STD, device)
         counts = {"train": recipe.train_samples, "test": recipe.test_samples}
         augmentations = {"train": chosen(recipe.augmentation), "test": ()}
         splits = {}
         for split in SPLITS:
-            files, labels, digests = (kept[f"{split}_{part}"] for part in PARTS)
+            *where, labels, digests = (kept[f"{split}_{part}"] for part in PARTS)
             picked, fingerprint = subset(labels, digests, counts[split], f"ImageNet's {split} set")
-            decoded = Decoded(folder / FOLDERS[split], files[picked], labels[picked], size, augmentations[split])
-            splits[split] = FileSplit(decoded=decoded, fingerprint=fingerprint, **normalisation(MEAN, STD, device))
+            stored = Stored(folder / FOLDERS[split], *(part[picked] for part in where))
+            prepared = Prepared(stored, labels[picked], size, augmentations[split], on_device)
+            splits[split] = FileSplit(
+                prepared=prepared, fingerprint=fingerprint, scale=normalise["scale"], shift=normalise["shift"]
+            )
         name = identity(kept["fingerprints"])
         classes = int(kept["train_labels"].max()) + 1
         return Data(name=self.name, classes=classes, shape=(3, size, size), identity=name, **splits)
 
 
-PARTS = ("files", "labels", "digests")
+class Sample(NamedTuple):
+    file: str
+    """Relative to the folder of its split."""
+    offset: int
+    size: int
+    label: int
+    identity: str
+    """Class and name of the image: the same in a folder and in an archive of that class."""
 
 
-def _find(root: Path) -> tuple[Path, dict[str, list[Path]]]:
-    """The folder, and the class folders of each split. Raises UserError unless both splits have the same ones."""
+@dataclass(frozen=True)
+class Store:
+    """One split in one of its forms."""
+
+    said: str
+    parts: list[Path]
+    """Folders or archives, sorted; their times tell whether something changed."""
+    classes: list[str] | None
+    """None: the shards alone know."""
+    read: Callable[[], Iterator[Sample]]
+
+
+def _find(root: Path) -> tuple[Path, dict[str, Store]]:
+    """The folder, and the store of each split. Raises UserError unless both splits have the same classes."""
     folder = root / "imagenet"
     if not folder.is_dir():
         raise UserError(
-            "no ImageNet: looked for imagenet/{train,val}/WNID/*.JPEG",
+            "no ImageNet: looked for imagenet/{train,val}/WNID/*.JPEG, /WNID.tar and /*.tar (webdataset)",
             str(root),
-            "unpack ILSVRC2012 from image-net.org there, a folder for each class, or name its folder with --data DIR",
+            f"{GET}, or name its folder with --data DIR",
         )
-    listing = {}
-    for split, name in FOLDERS.items():
-        if not (folder / name).is_dir():
-            raise UserError(f"no folder {name}/", str(folder), "a class folder for each WordNet id belongs in it")
-        listing[split] = sorted(path for path in (folder / name).iterdir() if path.is_dir())
-    have = {split: {path.name for path in listing[split]} for split in SPLITS}
-    if odd := sorted(have["train"] ^ have["test"]):
+    stores = {split: _store(folder, name) for split, name in FOLDERS.items()}
+    have = {split: set(store.classes) for split, store in stores.items() if store.classes is not None}
+    if len(have) == 2 and (odd := sorted(have["train"] ^ have["test"])):
         missing = FOLDERS["test" if odd[0] in have["train"] else "train"]
-        raise UserError(f"class folder `{odd[0]}` is missing in {missing}/", str(folder))
-    if not have["train"]:
-        raise UserError("no class folder", str(folder / "train"))
-    return folder, listing
+        raise UserError(f"class `{odd[0]}` is missing in {missing}/", str(folder))
+    return folder, stores
+
+
+def _store(folder: Path, name: str) -> Store:
+    base = folder / name
+    if not base.is_dir():
+        raise UserError(f"no folder {name}/", str(folder), "a class folder for each WordNet id belongs in it")
+    folders = sorted(path for path in base.iterdir() if path.is_dir())
+    tars = sorted(path for path in base.iterdir() if path.suffix == ".tar")
+    if folders:
+        return Store(f"image files of {len(folders)} classes", folders, [path.name for path in folders], _files(base))
+    if not tars:
+        what = "no class folder and no archive"
+        if any(path.suffix.lower() in IMAGES for path in base.iterdir()):
+            what = "images without class folders"
+        raise UserError(what, str(base), "sort the images into a folder for each WordNet id")
+    if all(WNID.fullmatch(path.stem) for path in tars):
+        classes = [path.stem for path in tars]
+        return Store(f"archives of {len(tars)} classes", tars, classes, lambda: _class_archives(tars))
+    return Store(f"{len(tars)} shards", tars, None, lambda: _shards(tars))
+
+
+def _files(base: Path) -> Callable[[], Iterator[Sample]]:
+    def read() -> Iterator[Sample]:
+        from timm.data.readers.reader_image_folder import find_images_and_targets
+
+        groups = sorted(path.name for path in base.iterdir() if path.is_dir())
+        ids = {name: number for number, name in enumerate(groups)}
+        pairs, _ = find_images_and_targets(str(base), class_to_idx=ids)
+        for name in sorted(set(groups) - {groups[label] for _, label in pairs}):
+            raise UserError("class folder holds no image", str(base / name))
+        for file, label in pairs:
+            size, relative = Path(file).stat().st_size, os.path.relpath(file, base)
+            if not size:
+                raise UserError("empty image file", file, "copy it again from the source")
+            yield Sample(relative, -1, size, label, Path(relative).as_posix())
+
+    return read
+
+
+def _class_archives(tars: list[Path]) -> Iterator[Sample]:
+    for label, tar in enumerate(tars):
+        found = [member for member in archives.members(tar) if Path(member.name).suffix.lower() in IMAGES]
+        if not found:
+            raise UserError("archive holds no image", str(tar))
+        for member in found:
+            yield Sample(tar.name, member.offset, member.size, label, f"{tar.stem}/{Path(member.name).name}")
+
+
+def _shards(tars: list[Path]) -> Iterator[Sample]:
+    for tar in tars:
+        images: dict[str, archives.Member] = {}
+        labels: dict[str, int] = {}
+        for member in archives.members(tar):
+            key, _, kind = member.name.rpartition("/")[2].partition(".")
+            if f".{kind}".lower() in IMAGES:
+                images[key] = member
+            elif kind == "cls":
+                labels[key] = _class_id(tar, member)
+        for key in sorted(images.keys() ^ labels.keys()):
+            missing = "class" if key in images else "image"
+            raise UserError(f"no {missing} for `{key}`", str(tar), "KEY.jpg and KEY.cls go together")
+        if not images:
+            raise UserError("shard holds no image", str(tar), "members are KEY.jpg and KEY.cls")
+        for key, member in images.items():
+            yield Sample(tar.name, member.offset, member.size, labels[key], f"{labels[key]}/{key}")
+
+
+def _class_id(tar: Path, member: archives.Member) -> int:
+    with tar.open("rb") as stream:
+        stream.seek(member.offset)
+        written = stream.read(member.size)
+    if not written.strip().isdigit():
+        raise UserError(f"{member.name} is no class number", str(tar))
+    return int(written)
 
 
 def _kept(root: Path, wanted: tuple[str, ...]) -> tuple[Path, dict[str, np.ndarray]]:
-    """The folder, and the cached listing: walked again when a class folder's time says that files came or went."""
-    folder, listing = _find(root)
-    times = [(path.parent.name, path.name, path.stat().st_mtime_ns) for split in SPLITS for path in listing[split]]
-    key = f"imagenet-{cache.key(folder.resolve(), *times)}"
-    return folder, cache.arrays(key, wanted, lambda: _listed(folder, listing))
+    """The folder, and the cached listing: made again when the time of a folder or archive says that it changed."""
+    folder, stores = _find(root)
+    times = [(split, path.name, path.stat().st_mtime_ns) for split, store in stores.items() for path in store.parts]
+    key = f"imagenet-{cache.key(folder.resolve(), PARTS, *times)}"
+    return folder, cache.arrays(key, wanted, lambda: _listed(stores))
 
 
-def _listed(folder: Path, listing: dict[str, list[Path]]) -> dict[str, np.ndarray]:
-    """For each split files (bytes, relative), labels and digests, in the order of the digests."""
-    from timm.data.readers.reader_image_folder import find_images_and_targets
-
+def _listed(stores: dict[str, Store]) -> dict[str, np.ndarray]:
+    """For each split the `PARTS`, in the order of the digests."""
     made: dict[str, np.ndarray] = {}
-    for split, name in FOLDERS.items():
-        base = folder / name
-        ids = {path.name: number for number, path in enumerate(listing[split])}
-        pairs, _ = find_images_and_targets(str(base), class_to_idx=ids)
-        labels = np.array([label for _, label in pairs], np.int64)
-        for number in np.flatnonzero(np.bincount(labels, minlength=len(ids)) == 0):
-            raise UserError("class folder holds no image", str(listing[split][number]))
-        files = [os.path.relpath(file, base) for file, _ in pairs]
-        sizes = [Path(file).stat().st_size for file, _ in pairs]
-        samples = zip(files, sizes, strict=True)
-        digest = np.stack([_digest(f"{Path(file).as_posix()}\0{size}") for file, size in samples])
+    for split, store in stores.items():
+        files, offsets, sizes, labels, identities = zip(*store.read(), strict=True)
+        digest = np.stack([_digest(f"{name}\0{size}") for name, size in zip(identities, sizes, strict=True)])
+        parts = (np.array([os.fsencode(file) for file in files]), np.array(offsets), np.array(sizes), np.array(labels))
         order = in_order(digest)
-        made |= {f"{split}_files": np.array([os.fsencode(file) for file in files])[order]}
-        made |= {f"{split}_labels": labels[order], f"{split}_digests": digest[order]}
+        made |= {f"{split}_{name}": part[order] for name, part in zip(PARTS, (*parts, digest), strict=True)}
     made["fingerprints"] = np.array([combine(made[f"{split}_digests"]) for split in SPLITS])
     return made
 
