@@ -1,0 +1,49 @@
+"""From samples to timings: each subject's ratio to its reference, and the verdict that the control allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+
+from harness.measure.sidebyside import Samples, Timer, cpu_timer, cuda_timer, ratio, verdict
+from harness.measure.spec import Setting, Timing
+
+CONTROL = "A/A control"
+"""The reference once more, from a second network built like it."""
+USUAL = 0.02
+"""How near to 1 is the same, where no claim says otherwise."""
+
+
+def judged(
+    setting: Setting,
+    samples: Mapping[str, Samples],
+    reference: str,
+    bounds: Mapping[str, float | None],
+    figures: Mapping[str, dict[str, float]] | None = None,
+) -> Iterator[Timing]:
+    """Every subject of `samples`, the control among them, by every clock; `figures`: what else is known of it."""
+    for clock, base in samples[reference].items():
+        control = ratio(samples[CONTROL][clock], base)
+        for label, taken in samples.items():
+            found, bound = ratio(taken[clock], base), bounds.get(label)
+            judgement = "" if label in (reference, CONTROL) else verdict(found, control, bound or USUAL)
+            yield Timing(
+                setting=setting,
+                subject=label,
+                reference=reference,
+                clock=clock,
+                milliseconds=1000 * float(np.median(taken[clock])),
+                ratio=found.value,
+                low=found.low,
+                high=found.high,
+                within=bound,
+                verdict=judgement,
+                figures=(figures or {}).get(label, {}),
+            )
+
+
+def timer_of(device: torch.device) -> Timer:
+    """CUDA events on a GPU, else process CPU time; wall time beside both."""
+    return cuda_timer if device.type == "cuda" else cpu_timer

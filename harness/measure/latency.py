@@ -1,0 +1,41 @@
+"""`bench latency`: is a folded network as fast as the baseline (Sec. 4.2), and what do those cost that do not fold?"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from baselines.network import Network
+from harness.measure.judge import CONTROL, judged, timer_of
+from harness.measure.networks import noise, prepared
+from harness.measure.sidebyside import interleave
+from harness.measure.spec import Latency, Setting, Subject, Timing
+
+
+def timings(bench: Latency, device: torch.device, tell: Callable[[str], None]) -> Iterator[Timing]:
+    """Setting by setting; `tell` hears of each before it begins."""
+    for grid in bench.grid:
+        for setting in grid.settings():
+            tell(setting.title)
+            yield from _in(setting, bench, device)
+
+
+def _in(setting: Setting, bench: Latency, device: torch.device) -> Iterator[Timing]:
+    images = noise(setting.batch, device)
+
+    def work(subject: Subject) -> Callable[[], Tensor]:
+        return functools.partial(_infer, prepared(subject, setting, device), images)
+
+    subjects = {subject.label: subject for subject in (bench.reference, *bench.subject)}
+    pieces = {label: work(subject) for label, subject in subjects.items()} | {CONTROL: work(bench.reference)}
+    samples = interleave(pieces, bench.rounds, timer_of(device))
+    bounds = {label: subject.within for label, subject in subjects.items()}
+    yield from judged(setting, samples, bench.reference.label, bounds)
+
+
+@torch.inference_mode()
+def _infer(network: Network, images: Tensor) -> Tensor:
+    return network(images)

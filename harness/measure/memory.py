@@ -1,0 +1,60 @@
+"""What a training step keeps for its backward pass, and how high it drives the process's memory."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+MIB = 2**20
+Step = Callable[[], object]
+
+
+def saved_bytes(forward: Callable[[], Tensor], network: nn.Module) -> int:
+    """Bytes of the distinct storages that autograd keeps after `forward`, parameters and buffers aside."""
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        output = forward()  # alive until all is counted: a freed storage's place may be taken by another
+        total = sum(kept.values())
+    del output
+    return total
+
+
+def peak_bytes(step: Step, device: torch.device) -> int | None:
+    """How far `step` drives memory above where it began; None where the system does not say."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        step()
+        return torch.cuda.max_memory_allocated(device) - before
+    try:
+        _give_back_free_memory()
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the highest resident size so far
+        before = _status("VmRSS")
+        step()
+        return _status("VmHWM") - before
+    except (OSError, KeyError):
+        return None
+
+
+def _give_back_free_memory() -> None:
+    """What malloc keeps of earlier work would hide a later peak."""
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
+
+
+def _status(name: str) -> int:
+    """A size of this process in bytes."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[name].split()[0]) * 1024

@@ -1,0 +1,57 @@
+"""Networks to be timed: initialised, not trained. No time here depends on the weights, but layers must fire."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+import baselines
+from baselines.folding import fold_norms, fold_thresholds
+from baselines.network import Network
+from baselines.parts.potential import MPBN
+from harness.measure.spec import Setting, Subject
+
+SHAPE = (3, 32, 32)
+CLASSES = 10
+CALIBRATION = 4
+"""Passes over noise in training mode that give the running statistics."""
+
+
+def noise(batch: int, device: torch.device) -> Tensor:
+    """Images (batch, 3, 32, 32), the same at every call."""
+    return torch.randn(batch, *SHAPE, generator=torch.Generator().manual_seed(0)).to(device)
+
+
+def prepared(subject: Subject, setting: Setting, device: torch.device, seed: int = 0) -> Network:
+    """The network of `subject` in evaluation mode, calibrated, and folded if it is to be."""
+    torch.manual_seed(seed)
+    network = baselines.build(
+        subject.method,
+        setting.architecture,
+        shape=SHAPE,
+        classes=CLASSES,
+        timesteps=setting.timesteps,
+        width=setting.width,
+    ).to(device)
+    calibrate(network, SHAPE)
+    if subject.signed:
+        negate_every_other_scale(network)
+    network.eval()
+    return fold_norms(fold_thresholds(network)) if subject.folded else network
+
+
+@torch.no_grad()
+def calibrate(network: Network, shape: Sequence[int], batch: int = 8) -> None:
+    """Take the running statistics from noise."""
+    network.train()
+    for _ in range(CALIBRATION):
+        network(torch.randn(batch, *shape, device=next(network.parameters()).device))
+
+
+@torch.no_grad()
+def negate_every_other_scale(network: Network) -> None:
+    for module in network.modules():
+        if isinstance(module, MPBN):
+            module.weight[::2] *= -1
