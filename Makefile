@@ -7,10 +7,10 @@ ALL := -c constraints.txt -e '.[test,lint]'
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench
+.PHONY: help setup demo test test-slurm lint bench docs
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: $(READY) ## .venv with all that is needed; PYTHON=python3.12 chooses the interpreter
 
@@ -21,6 +21,10 @@ demo: $(READY) ## Table 1 on the bundled digits: trains what is missing (minutes
 test: $(READY) ## the tests; ARGS="-k fold" narrows them down
 	$(BIN)/python -m pytest $(ARGS)
 
+test-slurm: $(READY) ## the tests on a SLURM cluster of two nodes, started here; ARGS=--short takes minutes
+	@$(BIN)/python slurm/testcluster.py check >/dev/null
+	$(BIN)/python -m pytest tests/slurm $(ARGS)
+
 lint: $(READY) ## ruff and pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -28,6 +32,10 @@ lint: $(READY) ## ruff and pyright
 
 bench: $(READY) ## the benchmarks (pytest-benchmark)
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only $(ARGS)
+
+docs: $(READY) ## docs/protocols.md anew, from tables/
+	@mkdir -p docs
+	$(BIN)/python -m harness show protocol --format markdown > docs/protocols.md
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,8 +1,9 @@
 """Re-parameterisation for inference: which part folds into which, by the type of the module.
 
-`fold_thresholds` puts every MPBN into its neuron's threshold (Eq. 10), `fold_norms` every normalisation into the
-convolution before it. Both return a folded copy in evaluation mode and leave the network as it was. They are apart
-because they are not alike: the first is exact to the last spike, the second rounds.
+`fold_thresholds` puts every MPBN into its neuron's threshold (Eq. 10), `fold_leaks` one whose neuron carries the
+normalised potential into threshold, leak and bias, `fold_norms` every normalisation into the convolution before it.
+They return a folded copy in evaluation mode and leave the network as it was. They are apart because they are not alike:
+the first is exact to the last spike, the others round.
 """
 
 from __future__ import annotations
@@ -16,28 +17,25 @@ from torch import Tensor, nn
 
 from baselines.method import ConvNorm
 from baselines.network import Network
-from baselines.parts.neurons import Fire, SpikingNeuron
+from baselines.parts.neurons import Fire, FoldedFire, Leak, SpikingNeuron
 from baselines.parts.normalisations import TemporalEffectiveBatchNorm, ThresholdDependentBatchNorm
 from baselines.parts.potential import MPBN
+from baselines.parts.standardised import StandardisedConv2d
 
 
-class FoldedFire(nn.Module):
-    """s(t) = 1 iff sign · u(t) > θ, one θ and sign a channel or element. For inference: it has no gradient.
+class FoldedLeak(nn.Module):
+    """y(t) = α v(t-1) + x(t) + b, one α and b a channel or element; b would join the bias of the convolution before."""
 
-    The sign is -1 where λ < 0, since there the comparison turns round, which the paper leaves out.
-    """
+    decay: Tensor
+    offset: Tensor
 
-    threshold: Tensor
-    sign: Tensor | None
-
-    def __init__(self, threshold: Tensor, sign: Tensor) -> None:
+    def __init__(self, decay: Tensor, offset: Tensor) -> None:
         super().__init__()
-        self.register_buffer("threshold", threshold)
-        self.register_buffer("sign", sign if (sign < 0).any() else None)
+        self.register_buffer("decay", decay)
+        self.register_buffer("offset", offset)
 
-    def forward(self, u: Tensor) -> Tensor:
-        oriented = u if self.sign is None else self.sign * u
-        return (oriented > self.threshold).to(u.dtype)
+    def forward(self, v: Tensor, x: Tensor) -> Tensor:
+        return self.decay * v + (x + self.offset)
 
 
 class ConvPerStep(nn.Module):
@@ -56,12 +54,36 @@ def fold_thresholds(network: Network) -> Network:
     """A copy whose MPBN modules have become thresholds: the same spikes, to the last one, in any precision."""
 
     def fold(module: nn.Module) -> None:
-        if isinstance(module, SpikingNeuron) and isinstance(module.normalise, MPBN):
+        if has_foldable_threshold(module):
+            assert isinstance(module, SpikingNeuron) and isinstance(module.normalise, MPBN)
             assert isinstance(module.fire, Fire)
             module.fire = FoldedFire(*folded_threshold(module.normalise, module.fire.v_th))
             module.normalise = nn.Identity()
 
     return _folded(network, fold)
+
+
+def has_foldable_threshold(module: nn.Module) -> bool:
+    """A layer of neurons with MPBN that carries u(t): where it carries z(t), MPBN has a part in the recurrence."""
+    return isinstance(module, SpikingNeuron) and isinstance(module.normalise, MPBN) and module.carry == "raw"
+
+
+def fold_leaks(network: Network) -> Network:
+    """A copy in which MPBN whose neuron carries z(t) has become leak, offset and threshold. Equal up to rounding."""
+
+    def fold(module: nn.Module) -> None:
+        if has_foldable_leak(module):
+            assert isinstance(module, SpikingNeuron) and isinstance(module.normalise, MPBN)
+            assert isinstance(module.charge, Leak) and isinstance(module.fire, Fire)
+            leak, module.fire = folded_leak(module.normalise, module.charge.tau, module.fire.v_th)
+            module.charge, module.normalise, module.carry = leak, nn.Identity(), "raw"
+
+    return _folded(network, fold)
+
+
+def has_foldable_leak(module: nn.Module) -> bool:
+    """A layer of neurons with MPBN that carries z(t)."""
+    return isinstance(module, SpikingNeuron) and isinstance(module.normalise, MPBN) and module.carry == "normalised"
 
 
 def fold_norms(network: Network) -> Network:
@@ -143,6 +165,32 @@ def _float(ordinal: Tensor, dtype: torch.dtype) -> Tensor:
     return bits.to(integer).view(dtype)
 
 
+# --- MPBN that is carried into leak, offset and threshold -------------------------------------------------------------
+
+
+@torch.no_grad()
+def folded_leak(norm: MPBN, tau: float, v_th: float) -> tuple[FoldedLeak, FoldedFire]:
+    """The neuron that fires as one which carries z(t), without MPBN.
+
+    With the slope a = λ / sqrt(σ² + ε), z = a (u - μ) + β. In y = z / a, u(t) = τ z(t-1) (1 - s(t-1)) + x(t) becomes
+    y(t) = aτ · y(t-1) (1 - s(t-1)) + x(t) + (β/a - μ): a leak of aτ and an offset. It fires where z > V, which is
+    sign(a) · y > V / |a|. Where a is zero, or so small that this overflows, z = β: the neuron fires always or never.
+    Raises ValueError if a parameter is not finite.
+    """
+    if not all(torch.isfinite(p).all() for p in (norm.weight, norm.bias, norm.running_mean, norm.running_var)):
+        raise ValueError("an MPBN parameter or statistic is not finite: nothing to fold")
+    lam, beta, mu, var = (
+        p.double().view(norm.shape) for p in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    )
+    a = lam / torch.sqrt(var + norm.eps)
+    decay, offset, theta = (p.to(norm.weight.dtype) for p in (a * tau, beta / a - mu, v_th / a.abs()))
+    constant = ~(torch.isfinite(offset) & torch.isfinite(theta))
+    decay, offset = decay.masked_fill(constant, 0.0), offset.masked_fill(constant, 0.0)
+    always_or_never = torch.where(beta > v_th, -torch.inf, torch.inf).to(theta)
+    sign = torch.where(a < 0, -1.0, 1.0).to(theta)
+    return FoldedLeak(decay, offset), FoldedFire(torch.where(constant, always_or_never, theta), sign)
+
+
 # --- normalisation into the convolution -------------------------------------------------------------------------------
 
 
@@ -154,23 +202,38 @@ def fold_norm(norm: nn.Module, conv: nn.Module) -> nn.Module:
 
 @fold_norm.register
 def _(norm: nn.Identity, conv: nn.Module) -> nn.Module:
-    return conv
+    return conv.plain() if isinstance(conv, StandardisedConv2d) else conv
 
 
 @fold_norm.register
-def _(norm: nn.BatchNorm2d, conv: nn.Conv2d) -> nn.Module:
-    return _scaled(conv, *affine(norm, norm.weight))
+def _(norm: nn.BatchNorm2d, conv: nn.Module) -> nn.Module:
+    return _scaled(_convolution(conv, norm.weight), *affine(norm, norm.weight))
 
 
 @fold_norm.register
-def _(norm: ThresholdDependentBatchNorm, conv: nn.Conv2d) -> nn.Module:
-    return _scaled(conv, *affine(norm, norm.weight * norm.scale))
+def _(norm: ThresholdDependentBatchNorm, conv: nn.Module) -> nn.Module:
+    return _scaled(_convolution(conv, norm.weight), *affine(norm, norm.weight * norm.scale))
 
 
 @fold_norm.register
-def _(norm: TemporalEffectiveBatchNorm, conv: nn.Conv2d) -> nn.Module:
+def _(norm: TemporalEffectiveBatchNorm, conv: nn.Module) -> nn.Module:
     slope, shift = affine(norm.norm, norm.norm.weight)
+    conv = _convolution(conv, norm.norm.weight)
     return ConvPerStep([_scaled(conv, slope * p, shift * p) for p in norm.p.detach().double()])
+
+
+def _convolution(conv: nn.Module, like: Tensor) -> nn.Conv2d:
+    """`conv`; where a normalisation stands alone, the 1x1 convolution a channel that changes nothing."""
+    if not isinstance(conv, nn.Identity):
+        assert isinstance(conv, nn.Conv2d)
+        return conv
+    channels = len(like)
+    unit = nn.utils.skip_init(
+        nn.Conv2d, channels, channels, 1, groups=channels, bias=False, device=like.device, dtype=like.dtype
+    )
+    assert isinstance(unit, nn.Conv2d)
+    nn.init.ones_(unit.weight)
+    return unit
 
 
 def affine(norm: nn.BatchNorm2d, weight: Tensor) -> tuple[Tensor, Tensor]:

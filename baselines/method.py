@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import torch
 from torch import Tensor, nn
 
+from baselines.parts.convolution import Conv2d
 from baselines.parts.neurons import LIF, Neuron, SpikingNeuron
 from baselines.parts.normalisations import BatchNorm, Normalisation
 from baselines.parts.readout import CrossEntropyOfMean, MeanOverTime, Repeat
@@ -41,7 +43,8 @@ class ConvNorm(nn.Module):
         self.conv, self.norm = conv, norm
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.conv(x))
+        y = self.conv(x)
+        return self.norm(y.float() if y.dtype == torch.bfloat16 else y)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,7 @@ class Parts:
         self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, *, bias: bool = False, branches: int = 1
     ) -> ConvNorm:
         """Convolution (padding kernel // 2) and normalisation; `branches` paths are summed after it."""
-        conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=bias)
+        conv = Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=bias)
         v_th = self.method.neuron.v_th
         return ConvNorm(conv, self.method.normalisation.build(outputs, self.timesteps, v_th, branches))
 

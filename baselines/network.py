@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 
 import baselines
-from baselines.method import Method, Parts, Shape
+from baselines.method import ConvNorm, Method, Parts, Shape
 from baselines.parts.neurons import SpikingNeuron
+from baselines.parts.readout import Repeat
 from baselines.parts.surrogates import SURROGATES
+from baselines.recompute import Recompute, forward
 from baselines.registry import UnknownName
 
 
@@ -18,11 +22,44 @@ class Network(nn.Module):
     def __init__(self, method: Method, body: nn.Module, timesteps: int) -> None:
         super().__init__()
         self.method, self.body, self.timesteps = method, body, timesteps
+        self.mixed = False
+        self.recompute: Recompute = "nothing"
 
     def forward(self, images: Tensor) -> Tensor:
-        currents = self.method.encoder(images.to(next(self.parameters()).dtype), self.timesteps)
-        currents = currents.contiguous(memory_format=torch.channels_last)
-        return self.body(currents).unflatten(0, (self.timesteps, -1))
+        images = images.to(next(self.parameters()).dtype)
+        with torch.autocast(images.device.type, torch.bfloat16) if self.mixed else nullcontext():
+            if self.shows_the_same_at_every_step(images):
+                logits = self.body[1:](self.body[0](_channels_last(images)).repeat(self.timesteps, 1, 1, 1))  # type: ignore[index]
+            elif self.recompute == "nothing" or not torch.is_grad_enabled():
+                logits = self.body(self.encode(images))
+            else:
+                logits = forward(self.body, self.encode, images, self.recompute)
+        return logits.to(images.dtype).unflatten(0, (self.timesteps, -1))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Currents (T·B, C, H, W), channels-last."""
+        return _channels_last(self.method.encoder(images, self.timesteps))
+
+    def shows_the_same_at_every_step(self, images: Tensor) -> bool:
+        """Whether the first convolution and its norm need to see still images only once.
+
+        Not in training: there the running variance counts the copies, n / (n - 1) with n = T·B·H·W.
+        """
+        if self.training or images.dim() != 4 or type(self.method.encoder) is not Repeat:
+            return False
+        first = self.body[0] if isinstance(self.body, nn.Sequential) else None
+        if not isinstance(first, ConvNorm) or not isinstance(first.norm, nn.BatchNorm2d | nn.Identity):
+            return False
+        watched = any(module._forward_hooks or module._forward_pre_hooks for module in first.modules())
+        return isinstance(first.conv, nn.Conv2d) and not watched
+
+    def in_precision(self, precision: str) -> Network:
+        """This network in `float32` or `float64`, or in float32 with convolutions and linear layers in `bfloat16`.
+
+        Normalisations, potentials, thresholds and all statistics stay in float32 then.
+        """
+        self.mixed = precision == "bfloat16"
+        return self.to(torch.float32 if self.mixed else getattr(torch, precision))
 
     def predict(self, images: Tensor) -> Tensor:
         """Class scores (B, classes)."""
@@ -31,6 +68,10 @@ class Network(nn.Module):
     def spiking_layers(self) -> dict[str, SpikingNeuron]:
         """Name -> layer of neurons, in the order of the network."""
         return {name: module for name, module in self.body.named_modules() if isinstance(module, SpikingNeuron)}
+
+
+def _channels_last(frames: Tensor) -> Tensor:
+    return frames.contiguous(memory_format=torch.channels_last)
 
 
 def build_network(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -29,6 +29,8 @@ class Registry(Generic[Entry]):
     def __init__(self, kind: str, package: str) -> None:
         self.kind, self._package = kind, package
         self._entries: dict[str, Entry] = {}
+        self._told: dict[str, str] = {}
+        self._offered: dict[str, Callable[[], object]] = {}
         folder = Path(__file__).parent / package.rpartition(".")[2]
         self._files = {p.stem.replace("_", "-"): p for p in sorted(folder.glob("[!_]*.py"))}
 
@@ -41,29 +43,50 @@ class Registry(Generic[Entry]):
         self._entries[name] = entry
         return entry
 
+    def offer(self, name: str, load: Callable[[], object], told: str = "") -> None:
+        """An installed package has `name`: `load`, which registers it, is called when it is first asked for."""
+        if name not in self._files:
+            self._offered[name] = load
+            self.tell(name, told)
+
+    @property
+    def registered(self) -> frozenset[str]:
+        """What stands in the registry now, the built-in that nobody asked for aside."""
+        return frozenset(self._entries)
+
     def get(self, name: str) -> Entry:
         """The entry called `name`. Raises UnknownName."""
         if name not in self._entries and name in self._files:
             self._import(name)
+        if name not in self._entries and name in self._offered:
+            self._offered[name]()
         if name not in self._entries:
             raise UnknownName(self.kind, name, sorted(self))
         return self._entries[name]
 
     def describe(self, name: str) -> str:
-        """First line of the docstring of the file that defines `name`, read without importing it."""
+        """First line of the docstring of the file that defines `name`, read without importing it.
+
+        For a user's own: the entry's `description`, else what `tell` was given.
+        """
         if name not in self._files:
-            return (getattr(self._entries.get(name), "description", "") or "").partition("\n")[0]
+            told = getattr(self._entries.get(name), "description", "") or self._told.get(name, "")
+            return told.partition("\n")[0]
         docstring = ast.get_docstring(ast.parse(self._files[name].read_text())) or ""
         return docstring.partition("\n")[0]
+
+    def tell(self, name: str, text: str) -> None:
+        """What `describe` says of a user's entry that has no description: the docstring of its file."""
+        self._told[name] = text.strip()
 
     def builtin(self, name: str) -> bool:
         return name in self._files
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted({*self._files, *self._entries}))
+        return iter(sorted({*self._files, *self._entries, *self._offered}))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._files or name in self._entries
+        return name in self._files or name in self._entries or name in self._offered
 
     def _import(self, name: str) -> None:
         importlib.import_module(f"{self._package}.{self._files[name].stem}")

@@ -11,7 +11,11 @@ from typing import Any, NoReturn
 from harness.errors import UserError, did_you_mean
 
 FORMATS = ("terminal", "markdown", "latex", "csv", "json", "html")
+EXPORTS = ("csv", "parquet", "latex")
+PROGRAMS = ("torch", "onnx", "nir")
 KINDS = ("methods", "architectures", "datasets", "tables", "figures", "presets", "protocols", "clusters")
+WATCH_EVERY = 10.0
+"""Seconds; each time is one call of squeue."""
 EPILOG = """\
 TABLE and FIGURE are names that `list tables` and `list figures` show, or the path of a TOML file of your own.
 Results go to standard output, progress and errors to standard error. Exit codes: 0 all that was asked for is there,
@@ -79,14 +83,75 @@ def build() -> tuple[Parser, dict[str, Parser]]:
     figure.add_argument("targets", nargs="+", metavar="FIGURE")
     claims = verb("claims", "every claim of the paper: as printed, as measured", _select, _where, _format)
     claims.add_argument("names", nargs="*", metavar="CLAIM", help="all, unless some are named")
-    status = verb("status", "done, running, failed, missing, with the reason and how to retry", _select, _where, _json)
+    report = verb("report", "all of it as one HTML file: tables, figures, claims, what is missing", _select, _where)
+    help = "default: the paper's, and others that have results"
+    report.add_argument("targets", nargs="*", metavar="TABLE|FIGURE", help=help)
+    help = "default results/report.html"
+    report.add_argument("--out", type=Path, default=Path("results/report.html"), metavar="FILE", help=help)
+    report.add_argument("--open", action="store_true", help="show it in the browser")
+    compare = verb("compare", "a method of yours against the rows of a table", _select, _where, _format)
+    help = "the file or package that registers it, or the name of one that is known"
+    compare.add_argument("method", metavar="METHOD.py", help=help)
+    help = "the table whose rows it is held against; default table1. (The place to run at is --place.)"
+    compare.add_argument("--on", default="table1", metavar="TABLE", help=help)
+    help = "train what is missing of those rows too; without it, only of your method"
+    compare.add_argument("--train-baselines", action="store_true", help=help)
+    help = "how often each network is timed at most; 0: no times; default 30"
+    compare.add_argument("--rounds", type=_count, default=30, metavar="N", help=help)
+    _running(compare, "--place")
+    export = verb(
+        "export", "results as CSV, parquet or LaTeX; a folded network for torch, ONNX or NIR", _select, _where
+    )
+    export.add_argument(
+        "targets", nargs="*", metavar="TABLE|FIGURE|CELL", help="whose cells; default: all of the store"
+    )
+    help = "cells.F and epochs.F of it: csv (default), parquet; or latex: TABLE.tex"
+    export.add_argument("--format", type=_one_of("format", EXPORTS), default="csv", metavar="F", help=help)
+    help = "the network of one CELL instead: torch, onnx or nir"
+    export.add_argument("--to", type=_one_of("program", PROGRAMS), metavar="PROGRAM", help=help)
+    help = "where files are written; default results/export"
+    export.add_argument("--out", type=Path, default=Path("results/export"), metavar="DIR", help=help)
+    new = verb("new", "write a file to begin with")
+    new.add_argument("kind", type=_one_of("kind", ("method",)), metavar="method")
+    new.add_argument("name", metavar="NAME", help="writes NAME.py here: a working method")
+    help = "done, running, queued, failed, missing, with the reason and how to retry"
+    status = verb("status", help, _select, _where, _json)
     status.add_argument(
         "targets", nargs="*", metavar="TABLE|FIGURE", help="cell by cell; without it, all that was begun"
     )
-    listing = verb("list", "what there is to choose from", _json, _plugin)
+    status.add_argument("--cells", action="store_true", help="every cell, not only those that run or need somebody")
+    status.add_argument(
+        "--watch",
+        nargs="?",
+        const=WATCH_EVERY,
+        type=_seconds,
+        metavar="SECONDS",
+        help=f"show it again every so often (default {WATCH_EVERY:g}) until nothing runs or waits",
+    )
+    listing = verb("list", "what there is to choose from", _json, _plugin, _store)
     listing.add_argument("kind", type=_one_of("kind", KINDS), metavar="|".join(KINDS))
-    show = verb("show", "one cell: configuration, provenance, curve, fold proofs, log", _where)
-    show.add_argument("cell", metavar="CELL|FILE", help="a key, the beginning of one, or a path in the store")
+    show = verb("show", "one cell, or every setting of the protocols side by side", _where, _format)
+    show.add_argument("cell", metavar="CELL|FILE|protocol", help="a key, the beginning of one, a path in the store")
+    show.add_argument("protocols", nargs="*", metavar="PROTOCOL", help="after `protocol`: which come first")
+    logs = verb("logs", "what the training of a cell has printed, and where that lies", _where)
+    logs.add_argument("cell", metavar="CELL", help="a key, the beginning of one, a label, or a path in the store")
+    logs.add_argument("--lines", type=_positive, default=20, metavar="N", help="of its end; default 20")
+    logs.add_argument("--follow", action="store_true", help="go on with what comes, until the cell has ended")
+    cancel = verb("cancel", "stop cells that wait or run, on a cluster or here", _select, _where)
+    cancel.add_argument("targets", nargs="*", metavar="TABLE|FIGURE|CELL", help="whose cells")
+    cancel.add_argument("--all", action="store_true", help="every cell of the store")
+    merge = verb("merge", "take over the results of another store", _store)
+    merge.add_argument("other", type=Path, metavar="OTHER_STORE", help="it is only read")
+    merge.add_argument("--checkpoints", action="store_true", help="of unfinished cells too, to go on with them here")
+    merge.add_argument("--dry-run", action="store_true", help="say what would be done")
+    bench = verb("bench", "what a network costs, side by side with what it is held against", _format)
+    bench.add_argument("bench", metavar="latency|training|FILE", help="one of tables/benches, or a file like them")
+    for name, kind in (("architecture", str), ("method", str), ("width", float), ("timesteps", int), ("batch", int)):
+        bench.add_argument(f"--{name}", type=_several(kind), default=(), metavar="A,B", help=f"only this {name}")
+    bench.add_argument("--rounds", type=_positive, metavar="N", help="how often each is timed")
+    bench.add_argument("--threads", type=_positive, default=1, metavar="N", help="on a CPU; default 1")
+    out = Path("results/bench")
+    bench.add_argument("--out", type=Path, default=out, metavar="DIR", help=f"where the record goes; default {out}")
     verb("doctor", "what this machine can run, what is missing, what to type", _where)
     return parser, verbs
 
@@ -113,8 +178,12 @@ def _plugin(parser: Any) -> None:
 
 def _where(parser: Parser) -> None:
     group = parser.add_argument_group("where")
-    group.add_argument("--store", type=Path, default=Path("results/runs"), metavar="DIR", help="default results/runs")
+    _store(group)
     group.add_argument("--data", type=Path, metavar="DIR", help="the folder that holds the data sets")
+
+
+def _store(parser: Any) -> None:
+    parser.add_argument("--store", type=Path, default=Path("results/runs"), metavar="DIR", help="default results/runs")
 
 
 def _format(parser: Parser) -> None:
@@ -133,15 +202,18 @@ def _json(parser: Parser) -> None:
     parser.add_argument("--format", type=_one_of("format", formats), default="terminal", metavar="F", help="or json")
 
 
-def _running(parser: Parser) -> None:
+def _running(parser: Parser, place: str = "--on") -> None:
     group = parser.add_argument_group("how to run")
-    group.add_argument("--on", default="local", metavar="PLACE", help="inline or local (default): `list clusters`")
+    help = "inline, local (default), a cluster, or the TOML file of one: `list clusters`"
+    group.add_argument(place, default="local", metavar="PLACE", help=help)
     group.add_argument("--jobs", type=_positive, metavar="N", help="cells at once; default: one a GPU, or one a core")
+    group.add_argument("--wait", action="store_true", help="on a cluster: stay until all is trained, then print it")
     group.add_argument(
         "--threads", type=_positive, default=1, metavar="N", help="of each job; default 1: the same bits at any --jobs"
     )
     group.add_argument("--retry", type=_one_of("kind", ("failed",)), metavar="failed", help="train failed cells again")
-    group.add_argument("--dry-run", action="store_true", help="print the cells and a time forecast; trains nothing")
+    help = "print the cells, a forecast, and on a cluster the scripts; trains and submits nothing"
+    group.add_argument("--dry-run", action="store_true", help=help)
 
 
 def _one_of(what: str, known: Sequence[str]) -> Callable[[str], str]:
@@ -163,10 +235,36 @@ def _seeds(text: str) -> tuple[int, ...]:
     return seeds
 
 
+def _several(kind: Callable[[str], Any]) -> Callable[[str], tuple]:
+    def read(text: str) -> tuple:
+        try:
+            return tuple(kind(part) for part in text.split(","))
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"`{text}` is no list of numbers such as 1,4") from None
+
+    return read
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"`{text}` is no number of 1 or more")
     return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"`{text}` is no number of 0 or more")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1.0 <= seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"`{text}` is no number of seconds from 1 on; tables come before --watch")
+    return seconds
 
 
 def _capital(text: str) -> str:

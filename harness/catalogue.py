@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import baselines
 from harness import tables
@@ -22,10 +23,11 @@ def _datasets() -> Iterator[tuple[str, str]]:
     return ((name, data.describe(name)) for name in data.names())
 
 
-def _places() -> Iterator[tuple[str, str]]:
-    from harness import launch
+def _places(store: Path) -> Iterator[tuple[str, str]]:
+    from harness import clusters
 
-    return iter(launch.PLACES.items())
+    yield from clusters.HERE.items()
+    yield from clusters.entries(store)
 
 
 def _tables() -> Iterator[tuple[str, str]]:
@@ -54,10 +56,9 @@ KINDS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "figures": _figures,
     "presets": _presets,
     "protocols": _protocols,
-    "clusters": _places,
 }
 
 
-def entries(kind: str) -> list[tuple[str, str]]:
-    """(name, description) of every entry of a kind."""
-    return list(KINDS[kind]())
+def entries(kind: str, store: Path) -> list[tuple[str, str]]:
+    """(name, description) of every entry of a kind; profiles of clusters may lie beside the store."""
+    return list(_places(store) if kind == "clusters" else KINDS[kind]())

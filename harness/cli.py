@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from harness import arguments
+from harness import arguments, environment
 from harness.columns import columns
 from harness.errors import UserError
 
 if TYPE_CHECKING:
     from harness.session import Seen
+    from harness.standings import Look
 
 OK, INCOMPLETE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -46,21 +47,33 @@ def complain(errors: Iterable[UserError]) -> None:
             print(f"harness: {line}", file=sys.stderr)
 
 
+def tell(line: str) -> None:
+    """What was done, on standard error."""
+    print(f"harness: {line}", file=sys.stderr, flush=True)
+
+
 def run(options: argparse.Namespace) -> int:
-    from harness import session
+    from harness import clusters, session
 
     if options.dry_run:
         print(session.dry_run(options, complain))
         return OK
+    here = options.on in clusters.HERE
     try:
-        done = session.train(options, complain)
+        done = session.train(options, complain) if here else session.submit(options, complain, tell)
     except KeyboardInterrupt:
-        print("harness: interrupted; finished cells and epochs are kept", file=sys.stderr)
-        print(f"harness: to go on, type: {options.command}", file=sys.stderr)
-        return INTERRUPTED
+        return _interrupted(options, here)
     _show(done, options)
     complain(done.problems)
-    return OK if done.complete else INCOMPLETE
+    submitted = bool(done.under_way) and not done.problems
+    return OK if done.complete or submitted else INCOMPLETE
+
+
+def _interrupted(options: argparse.Namespace, here: bool) -> int:
+    kept = "finished cells and epochs are kept" if here else "what was submitted goes on"
+    print(f"harness: interrupted; {kept}", file=sys.stderr)
+    print(f"harness: to go on, type: {options.command}", file=sys.stderr)
+    return INTERRUPTED
 
 
 def table(options: argparse.Namespace) -> int:
@@ -81,6 +94,50 @@ def figure(options: argparse.Namespace) -> int:
     return OK if seen.complete else INCOMPLETE
 
 
+def compare(options: argparse.Namespace) -> int:
+    from harness import clusters, session
+    from harness import compare as verb
+    from harness.render import render
+
+    placed = verb.placed(options)
+    if options.dry_run:
+        print(session.dry_run(placed, complain, verb.make))
+        return OK
+    here = placed.on in clusters.HERE
+    try:
+        if here:
+            seen = session.train(placed, complain, verb.make)
+        else:
+            seen = session.submit(placed, complain, tell, verb.make)
+        found = verb.answer(placed, seen, tell)
+    except KeyboardInterrupt:
+        return _interrupted(options, here)
+    pages = [found.learned] if options.format in ("csv", "json") else [found.learned, found.costs]
+    print(render(pages, options.format))
+    if options.format in ("terminal", "latex"):
+        print("\n" + "\n".join(found.latex))
+    complain(found.problems)
+    return OK if found.complete else INCOMPLETE
+
+
+def export(options: argparse.Namespace) -> int:
+    from harness import export as verb
+
+    paths, problems = verb.export(options, tell)
+    print("\n".join(map(str, paths)))
+    complain(problems)
+    return OK
+
+
+def new(options: argparse.Namespace) -> int:
+    from harness import starter
+
+    path = starter.write_method(options.name)
+    print(path)
+    tell(f"try it: python -m harness compare {path} --on table1 --preset smoke --only timesteps=2 --train-baselines")
+    return OK
+
+
 def claims(options: argparse.Namespace) -> int:
     from harness import session
     from harness.render import render
@@ -91,33 +148,60 @@ def claims(options: argparse.Namespace) -> int:
     return OK
 
 
+def report(options: argparse.Namespace) -> int:
+    from harness import durable
+    from harness.report import document, gather
+
+    if options.out.is_dir():
+        raise UserError("is a folder", f"--out {options.out}", "name a file, such as report.html")
+    found = gather(options)
+    durable.make_folder(options.out.parent)
+    durable.write(options.out, document(found).encode())
+    print(options.out)
+    complain(found.problems)
+    if options.open:
+        import webbrowser
+
+        webbrowser.open(options.out.resolve().as_uri())
+    return OK
+
+
 def status(options: argparse.Namespace) -> int:
-    from harness import session
+    from harness import standings
+    from harness.watch import watch
+
+    if options.watch is None:
+        look = standings.look(options)
+        print(_standings_text(look, options))
+        complain(look.problems)
+        return OK
+
+    def again() -> tuple[str, bool]:
+        look = standings.look(options)
+        problems = [f"harness: {line}" for problem in look.problems for line in str(problem).splitlines()]
+        return "\n".join([_standings_text(look, options), *problems]), look.going
+
+    watch(again, options.watch, lambda text: print(text, flush=True))
+    return OK
+
+
+def _standings_text(look: Look, options: argparse.Namespace) -> str:
     from harness import status as report
 
-    standings, store = session.standings(options)
     if options.format == "json":
-        print(json.dumps(report.records(standings, store), indent=2))
-        return OK
-    if not standings:
-        print(f"nothing is in {store.root} yet; to begin, type: python -m harness run table1 --preset smoke")
-        return OK
-    print(columns(report.overview(standings)))
-    for standing in standings:
-        if rows := report.details(standing, store, every=bool(options.targets)):
-            print(f"\n{standing.title}\n{columns(rows, indent='  ')}")
-        for line in report.advice(standing):
-            print(f"  {line}")
-    complain(store.problems)
-    return OK
+        return json.dumps(report.records(look.standings), indent=2)
+    if not look.standings:
+        return f"nothing is in {options.store} yet; to begin, type: python -m harness run table1 --preset smoke"
+    return report.page(look.standings, every=bool(options.targets) or options.cells)
 
 
 def list_(options: argparse.Namespace) -> int:
     from harness import catalogue
-    from harness.plugins import load_plugins
+    from harness.plugins import clashes, load_plugins
 
     load_plugins(options.plugin)
-    rows = catalogue.entries(options.kind)
+    complain(clashes() if options.kind == "methods" else ())
+    rows = catalogue.entries(options.kind, options.store)
     if options.format == "json":
         print(json.dumps([{"name": name, "description": text} for name, text in rows], indent=2))
     else:
@@ -129,10 +213,73 @@ def show(options: argparse.Namespace) -> int:
     from harness import show as report
     from harness.store import Store
 
+    if options.cell == "protocol":
+        from harness.render import render
+        from harness.settings import settings_page
+
+        print(render(settings_page(options.protocols), options.format))
+        return OK
+    if options.protocols or options.format != "terminal":
+        odd = options.protocols[0] if options.protocols else f"--format {options.format}"
+        raise UserError(f"a cell is shown without `{odd}`", "show", "type show CELL, or show protocol [NAME]")
     cell, store = report.find_cell(options.cell, Store(options.store))
     for heading, text in report.sections(cell, store):
         print(f"\n{heading}\n{text}" if heading else text)
     complain(store.problems)
+    return OK
+
+
+def logs(options: argparse.Namespace) -> int:
+    from harness.logs import Logs, tail
+
+    found = Logs(options.cell, options.store)
+    paths = found.paths()
+    if not paths and not (options.follow and found.to_come):
+        complain([found.why_none()])
+        return INCOMPLETE
+    at = 0
+    for path in paths:
+        print(f"harness: {path}", file=sys.stderr, flush=True)
+        text, at = tail(path, options.lines)
+        print(text, end="", flush=True)
+    if options.follow:
+        for text in found.follow(found.cell, at if paths == [found.cell] else 0):
+            print(text, end="", flush=True)
+    return OK
+
+
+def cancel(options: argparse.Namespace) -> int:
+    from harness.cancel import cancel as stop
+
+    said = stop(options)
+    print("\n".join(said.lines))
+    complain(said.problems)
+    return INCOMPLETE if said.problems else OK
+
+
+def merge(options: argparse.Namespace) -> int:
+    from harness.merge import merge as unite
+
+    done = unite(options.other, options.store, checkpoints=options.checkpoints, dry_run=options.dry_run)
+    print("\n".join(done.lines))
+    complain(done.problems)
+    return INCOMPLETE if done.problems else OK
+
+
+def bench(options: argparse.Namespace) -> int:
+    from harness.measure import bench as measure
+    from harness.render import render
+    from harness.render.bench import bench_page
+    from harness.render.forest import write
+
+    wanted = {name: getattr(options, name) for name in ("architecture", "width", "timesteps", "batch", "method")}
+    asked = measure.narrowed(measure.load(options.bench), wanted, options.rounds)
+    os.environ[environment.COMMAND] = environment.command_line(sys.argv[1:])
+    done = measure.run(asked, options.threads, lambda line: print(line, file=sys.stderr, flush=True))
+    path = measure.record(done, options.out)
+    write(done, path.with_suffix(""))
+    print(render(bench_page(done), options.format))
+    print(f"harness: recorded in {path}, drawn beside it", file=sys.stderr)
     return OK
 
 
@@ -155,8 +302,7 @@ def _show(seen: Seen, options: argparse.Namespace) -> None:
     found = list(zip(seen.plans, seen.states, strict=True))
     pages = [table_page(plan, state.outcomes) for plan, state in found if not isinstance(plan.table, Figure)]
     if pages:
-        between = "\n\n" if options.format in ("terminal", "markdown", "latex") else "\n"
-        print(between.join(render(page, options.format) for page in pages))
+        print(render(pages, options.format))
     for plan, state in found:
         if isinstance(plan.table, Figure):
             print("\n".join(draw_figure(plan, state.outcomes, options.out)))
@@ -166,9 +312,17 @@ VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": run,
     "table": table,
     "figure": figure,
+    "compare": compare,
+    "export": export,
+    "new": new,
     "claims": claims,
+    "report": report,
     "status": status,
     "list": list_,
     "show": show,
+    "logs": logs,
+    "cancel": cancel,
+    "merge": merge,
+    "bench": bench,
     "doctor": doctor,
 }

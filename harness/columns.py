@@ -25,6 +25,12 @@ def columns(rows: Sequence[Sequence[str]], *, within: int | None = None, indent:
     lines = []
     for row in rows:
         head = indent + "".join(f"{cell:<{size}}  " for cell, size in zip(row, sizes, strict=False))
-        first, *more = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
+        first, *more = _wrapped(row[-1], room)
         lines += [(head + first).rstrip(), *(" " * before + line for line in more)]
     return "\n".join(lines)
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    if len(text) <= room and "\n" not in text and "\t" not in text:  # nearly all: wrapping takes its time
+        return [text]
+    return textwrap.wrap(text, room, break_on_hyphens=False) or [""]

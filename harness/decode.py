@@ -18,12 +18,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 def decode(path: Path, kind: type[T], check: Callable[[T, str], Iterable[UserError]] | None = None) -> T:
     """The file as a `kind`; `check(spec, file name)` yields what the types cannot say. Raises UserErrors."""
     raw = _read(path)
-    if found := list(_problems(raw, kind, (path.name,))):
-        raise UserErrors(found)
     try:
         spec = msgspec.convert(raw, kind)
-    except msgspec.ValidationError as error:  # the walk below is to find it first; this is the safety net
-        raise UserErrors([UserError(str(error), path.name)]) from None
+    except msgspec.ValidationError as error:  # it stops at the first problem; the walk finds them all, in our words
+        raise UserErrors(list(_problems(raw, kind, (path.name,))) or [UserError(str(error), path.name)]) from None
     if check is not None and (found := list(check(spec, path.name))):
         raise UserErrors(found)
     return spec

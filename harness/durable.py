@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.errors import UserError
 from harness.process import HOST, alive
 
+TRIES = 3
 LEFTOVER_AFTER = 3600.0
 """Seconds after which another host's temporary file counts as left over."""
 
@@ -37,6 +38,17 @@ def write(path: Path, content: bytes, *, fsync: bool = True) -> None:
         finally:
             with contextlib.suppress(OSError):  # gone already, unless something went wrong above
                 scratch.unlink()
+
+
+def read(path: Path | str) -> bytes:
+    """All of `path`. Raises OSError; a handle that went stale (NFS: the file was replaced meanwhile) is opened anew."""
+    for _ in range(TRIES - 1):
+        try:
+            return _whole(path)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+    return _whole(path)
 
 
 def create(path: Path, content: bytes) -> bool:
@@ -75,6 +87,11 @@ def sweep(folder: Path) -> int:
                 path.unlink()
                 removed += 1
     return removed
+
+
+def _whole(path: Path | str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123 - twice as fast as Path.read_bytes over ten thousand files
+        return file.read()
 
 
 def _put(path: Path, content: bytes, fsync: bool) -> None:

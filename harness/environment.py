@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
 import importlib.metadata
 import os
@@ -18,6 +20,9 @@ from harness import __version__
 
 COMMAND = "HARNESS_COMMAND"
 """Environment variable by which a job learns what the user typed."""
+CLUSTER, PACK = "HARNESS_CLUSTER", "HARNESS_PACK"
+"""By which a SLURM job learns the name of its profile, and how many cells share its GPU."""
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 PACKAGES = ("torch", "torchvision", "numpy", "timm", "tonic", "scikit-learn", "submitit", "msgspec")
 """Those whose version can change a number."""
 
@@ -44,8 +49,21 @@ def deterministic() -> None:
 
 def limit_threads(threads: int) -> None:
     """Before torch is imported, as BLAS and OpenMP read these once. The order of sums, so the bits, depend on it."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    for name in THREADS:
         os.environ[name] = str(threads)
+
+
+def keep_memory() -> None:
+    """Let glibc keep the memory that a training step gives back, since the next step wants it: fewer page faults.
+
+    Blocks up to 32 MiB, the most it allows. Other C libraries are left as they are.
+    """
+    m_trim_threshold, m_mmap_threshold = -1, -3
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        library = ctypes.CDLL(None)
+        library.gnu_get_libc_version  # noqa: B018 - glibc alone has it, and gives these numbers their meaning
+        library.mallopt(m_mmap_threshold, 32 << 20)
+        library.mallopt(m_trim_threshold, 1 << 30)
 
 
 def describe() -> dict[str, Any]:
@@ -65,6 +83,8 @@ def describe() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "commit": commit(),
         "command": os.environ.get(COMMAND, ""),
+        "cluster": os.environ.get(CLUSTER, ""),
+        "pack": int(os.environ.get(PACK, "1")),
     }
 
 
@@ -128,11 +148,6 @@ def commit() -> str:
 def command_line(arguments: Sequence[str]) -> str:
     """What the user typed, fit to be published: a path that names a place on this machine keeps its last part only."""
     return shlex.join(["python", "-m", "harness", *(_unplaced(argument) for argument in arguments)])
-
-
-def slurm() -> str:
-    """Version of SLURM, empty if its commands are not here."""
-    return _said(["sbatch", "--version"])
 
 
 def executable() -> str:

@@ -1,13 +1,17 @@
-"""How long a plan will take, from timing a few steps of each distinct shape."""
+"""How long a plan will take: here, from timing a few steps of each shape; on a cluster, from earlier results."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from harness.clusters import Profile
+from harness.columns import columns
+from harness.history import Past
+from harness.progress import duration
 from harness.spec import Cell
 
 
@@ -50,3 +54,36 @@ def forecast(cells: Sequence[Cell], measure: Callable[[Cell], float], jobs: int)
     shapes = Counter(msgspec.structs.replace(cell, seed=0) for cell in cells)
     costs = (Cost(cell=shape, cells=count, seconds_per_epoch=measure(shape)) for shape, count in shapes.items())
     return Forecast(costs=tuple(costs), jobs=jobs)
+
+
+def on_a_cluster(cells: Sequence[Cell], known: Mapping[Cell, Past], profile: Profile) -> list[str]:
+    """Lines: what the cells will cost there, as far as it is known; where it is not, that."""
+    groups: dict[tuple[Cell, Past | None], int] = Counter(
+        (msgspec.structs.replace(cell, seed=0), known.get(cell)) for cell in cells
+    )
+    rows = [
+        (f"{count} x", shape.label.rpartition("/")[0], *_cost(past, profile)) for (shape, past), count in groups.items()
+    ]
+    lines = ["forecast, from the results in the store:", columns(rows, indent="  ")]
+    told = [known[cell] for cell in cells if cell in known]
+    if not told:
+        return [*lines, f"  no number is known yet; each job asks for {profile.time}"]
+    jobs = sum(past.seconds for past in told) / profile.pack
+    longest, at_once = max(past.seconds for past in told), min(profile.parallel, -(-len(cells) // profile.pack))
+    device = "GPU" if profile.gpus else "CPU"
+    hours = jobs * (profile.gpus_per_job or profile.cpus * profile.pack * profile.processes) / 3600
+    size = sum(past.bytes for past in told) / 2**20
+    total = [
+        f"{hours:.3g} {device}-hours",
+        f"about {duration(max(longest, jobs / at_once))} with {at_once} jobs at once",
+        f"{size:.3g} MiB on disk",
+    ]
+    unknown = len(cells) - len(told)
+    beside = f"; beside {unknown} cells of which nothing is known" if unknown else ""
+    return [*lines, f"  {', '.join(total)}{beside}"]
+
+
+def _cost(past: Past | None, profile: Profile) -> tuple[str, str]:
+    return (
+        (f"{duration(past.seconds)} each", past.source) if past is not None else ("unknown", f"asks for {profile.time}")
+    )

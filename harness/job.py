@@ -17,7 +17,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import durable, environment, process
+from harness import durable, environment, fronts, process
+from harness.deaths import settled
 from harness.errors import UserError
 from harness.spec import Cell
 from harness.store import Store
@@ -28,7 +29,7 @@ Report = Callable[[str, str, str], None]
 """(`began` or `ended`, cell key, status)."""
 Redirect = Callable[[Path], AbstractContextManager[None]]
 
-JOBS = ".jobs"
+JOBS = fronts.HOME
 """Folder of the store for submitit's pickles and logs."""
 
 
@@ -42,8 +43,8 @@ class Work:
     data_root: Path | None
     plugins: tuple[str, ...]
     threads: int
-    gpu: str | None
-    front: tuple[int, str]
+    gpu: str | None = None
+    front: tuple[int, str] | None = None
     """Number and birth of the process that submitted this: once it is gone, no new cell is begun."""
 
 
@@ -51,7 +52,8 @@ def in_own_process(work: Work, events: Path) -> dict[str, str]:
     """Cell key -> status. Only we interrupt it: not the terminal's Ctrl-C, not the death of the process in front."""
     with contextlib.suppress(OSError):
         os.setsid()
-    signal.signal(signal.SIGTERM, _interrupt)
+        (events.parent / f"{os.getpid()}~{process.born(os.getpid())}.job").touch()  # submitit's number is its parent's
+    signal.signal(signal.SIGTERM, interrupt)
     if work.gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = work.gpu
 
@@ -60,7 +62,7 @@ def in_own_process(work: Work, events: Path) -> dict[str, str]:
             file.write(json.dumps([what, key, status]) + "\n")
 
     try:
-        return _each(work, report, _redirect_process)
+        return _each(work, report, redirect_process)
     except KeyboardInterrupt:  # between two cells
         return {}
 
@@ -74,32 +76,30 @@ def in_this_process(work: Work, report: Report) -> dict[str, str]:
                 handler.close()
 
 
-def settled(cell: Cell, store: Store) -> str | None:
-    """`done` or `failed`, if that is what the store says."""
-    if store.result(cell) is not None:
-        return "done"
-    return "failed" if store.failure(cell) is not None else None
-
-
 def _each(work: Work, report: Report, redirect: Redirect) -> dict[str, str]:
     """Train every cell that is not settled, nor claimed by another process, when its turn comes."""
     environment.limit_threads(work.threads)
     store, ended = Store(work.store_root), {}
     for cell in work.cells:
-        if not process.alive(*work.front):
+        if work.front is not None and not process.alive(*work.front):
             break
-        if store.holder(cell) is not None:
+        if store.holder(cell) is not None or _cancelled(cell, work):
             continue
         report("began", cell.key, "")
-        ended[cell.key] = settled(cell, store) or _guarded(work, cell, redirect, store.log(cell))
+        ended[cell.key] = settled(cell, store) or guarded(work, cell, redirect)
         report("ended", cell.key, ended[cell.key])
         if ended[cell.key] == "interrupted":
             break
     return ended
 
 
-def _guarded(work: Work, cell: Cell, redirect: Redirect, log: Path) -> str:
-    """Never raises: submitit's inline executor would open a debugger."""
+def _cancelled(cell: Cell, work: Work) -> bool:
+    return work.front is not None and cell.key in fronts.cancelled(fronts.folder_of(work.store_root, *work.front))
+
+
+def guarded(work: Work, cell: Cell, redirect: Redirect) -> str:
+    """The job's status; its output is in the log. Never raises: submitit's inline executor would open a debugger."""
+    log = Store(work.store_root).log(cell)
     try:
         durable.make_folder(log.parent)
         with redirect(log):
@@ -116,13 +116,14 @@ def _guarded(work: Work, cell: Cell, redirect: Redirect, log: Path) -> str:
         return f"error: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
-def _interrupt(signum: int, frame: object) -> None:
+def interrupt(signum: int, frame: object) -> None:
+    """A job's handler of SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: let it clean up
     raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
-def _redirect_process(log: Path) -> Iterator[None]:
+def redirect_process(log: Path) -> Iterator[None]:
     """All that this process and its libraries print."""
     streams = (sys.stdout, sys.stderr)
     before = [os.dup(stream.fileno()) for stream in streams]

@@ -16,28 +16,18 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import durable, environment, process
-from harness.errors import UserError, did_you_mean
-from harness.job import JOBS, Job, Work, in_own_process, in_this_process, settled
-from harness.result import Failure
+from harness import durable, environment, fronts, process
+from harness.deaths import Deaths
+from harness.job import JOBS, Job, Work, in_own_process, in_this_process
 from harness.spec import Cell
 from harness.store import Store
 
 if TYPE_CHECKING:
     import submitit
 
-PLACES = {
-    "inline": "in this process, one cell after another",
-    "local": "in processes of this machine, --jobs at once",
-}
-"""What `--on` knows, with a description."""
-
-DEATHS = 3
-"""A cell whose process dies this often without finishing another epoch is recorded as killed."""
 POLL = 0.2
 GRACE = 20.0
 """Seconds that interrupted jobs have to stop."""
@@ -60,7 +50,7 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """Whom to tell. `began` and `ended` get the cell; `ended` its status as well: `done`, `failed`, ``error: ...``."""
+    """Whom to tell. Each gets the cell; `ended` its status too: `done`, `failed`, `cancelled`, ``error: ...``."""
 
     began: Callable[[Cell], None] = lambda cell: None
     ended: Callable[[Cell, str], None] = lambda cell, status: None
@@ -80,6 +70,8 @@ class Slot:
     heard: int = 0
     """Characters of `events` read so far."""
     cell: Cell | None = None
+    told: bool = False
+    """To stop."""
 
 
 class Front:
@@ -91,15 +83,19 @@ class Front:
         self.ended: dict[str, str] = {}
         self._store, self._options, self._watch, self._job = store, options, watch, job
         self._slots: dict[int, Slot] = {}
-        self._deaths: dict[str, tuple[int, int]] = {}
-        """Cell key -> how often its process died, and the epoch it had reached."""
+        self._deaths = Deaths(store)
         self._numbers = itertools.count()
+        self._left_behind: list[tuple[int, str]] = []
+        """Jobs of a run whose front has died: they finish their cell, and count among those that run at once."""
 
     def loop(self, folder: Path) -> None:
         """Until every cell has ended. Raises KeyboardInterrupt on Ctrl-C, after the jobs have stopped."""
+        if self._options.on != "inline":
+            self._left_behind = [job for dead in _dead(folder.parent) for job in _jobs(dead)]
         try:
             while self.open or self._slots:
                 self._listen()
+                self._leave(folder)
                 self._fill(folder)
                 if self.open or self._slots:
                     time.sleep(POLL)
@@ -108,11 +104,26 @@ class Front:
             self._stop()
             raise
 
+    def _leave(self, folder: Path) -> None:
+        """What `cancel` asks for: cells that wait end, jobs that are at one are told to stop, and then it waits."""
+        if not (keys := fronts.cancelled(folder)):
+            return
+        for cell in self._waiting():
+            if cell.key in keys:
+                self._end(cell, "cancelled")
+        for slot in self._slots.values():
+            if slot.cell is not None and slot.cell.key in keys and not slot.told:
+                slot.told = True
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(slot.job.job_id), signal.SIGTERM)
+
     def _fill(self, folder: Path) -> None:
         """Give free slots the cells that nobody trains; the jobs share them out by their claims."""
         free = [number for number in range(self._options.jobs) if number not in self._slots]
         if not free or not self.open:
             return
+        self._left_behind = [job for job in self._left_behind if process.alive(*job)]
+        del free[max(0, self._options.jobs - len(self._slots) - len(self._left_behind)) :]
         waiting = self._waiting()
         elsewhere = [cell for cell in waiting if self._store.holder(cell) is not None]
         able = [cell for cell in waiting if cell not in elsewhere]
@@ -196,23 +207,11 @@ class Front:
         del self._slots[number]
 
     def _after_death(self, cell: Cell) -> None:
-        """A cell whose process was killed goes on from its last epoch, unless that always happens at the same place."""
-        if (known := settled(cell, self._store)) is not None:
-            return self._end(cell, known)
-        said = self._store.progress(cell)
-        epoch = said.epoch if said is not None else 0
-        deaths, reached = self._deaths.get(cell.key, (0, -1))
-        deaths = deaths + 1 if epoch <= reached else 1
-        self._deaths[cell.key] = (deaths, epoch)
-        if deaths < DEATHS:
-            return self._watch.paused(cell)
-        reason = f"its process died {deaths} times at epoch {epoch} without a word (out of memory?)"
-        when = datetime.now(UTC).isoformat(timespec="seconds")
-        try:
-            self._store.write_failure(Failure(cell=cell, kind="killed", reason=reason, epoch=epoch, when=when))
-        except UserError as error:
-            return self._end(cell, f"error: {error}")
-        return self._end(cell, "failed")
+        status = self._deaths.after(cell)
+        if status is None:
+            self._watch.paused(cell)
+        else:
+            self._end(cell, status)
 
     def _end(self, cell: Cell, status: str) -> None:
         del self.open[cell.key]
@@ -233,9 +232,11 @@ class Front:
 def run(
     cells: Sequence[Cell], store: Store, options: Options, watch: Watch = Watch(), job: Job | None = None
 ) -> dict[str, str]:
-    """Train `cells`; cell key -> `done`, `failed` or ``error: <line>``. On Ctrl-C stops the jobs, then raises it."""
+    """Train `cells`; cell key -> `done`, `failed`, `cancelled`, ``error: ...``. Ctrl-C stops the jobs, then raises."""
     front = Front(cells, store, options, watch, job or worker)
     with _job_folder(store) as folder:
+        store.announce(cells)
+        fronts.announce(folder, list(front.open))
         front.loop(folder)
     return front.ended
 
@@ -247,15 +248,9 @@ def worker(cell: Cell, store_root: Path, data_root: Path | None, plugins: tuple[
     return run_cell(cell, store_root, data_root, plugins, threads)
 
 
-def check_place(name: str) -> None:
-    """Raises UserError for a place that `--on` does not know."""
-    if name not in PLACES:
-        raise UserError(f"unknown place `{name}`", "--on", did_you_mean(name, PLACES))
-
-
-def default_jobs(on: str, gpus: Sequence[str]) -> int:
-    """One a GPU, or one a core; `inline` has one."""
-    return 1 if on == "inline" else len(gpus) or environment.cores()
+def default_jobs(on: str, gpus: Sequence[str], threads: int = 1) -> int:
+    """One a GPU, or as many as do not fight for cores; `inline` has one."""
+    return 1 if on == "inline" else len(gpus) or max(1, environment.cores() // threads)
 
 
 def _news(slot: Slot) -> list[tuple[str, str, str]]:
@@ -303,7 +298,7 @@ def _job_folder(store: Store) -> Iterator[Path]:
     home = store.root.resolve() / JOBS
     _remove_old(home)
     me = os.getpid()
-    folder = home / f"{process.HOST}~{me}~{process.born(me)}"
+    folder = fronts.folder_of(store.root.resolve(), me, process.born(me))
     durable.make_folder(folder)
     try:
         yield folder
@@ -315,8 +310,21 @@ def _job_folder(store: Store) -> Iterator[Path]:
 
 def _remove_old(home: Path) -> None:
     """What runs that were killed left behind, unless a job of theirs still runs."""
+    for folder in _dead(home):
+        starting = [path.name.partition("_")[0] for path in folder.glob("*_submitted.pkl")]
+        if not _jobs(folder) and not any(process.alive(int(pid)) for pid in starting if pid.isdigit()):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _dead(home: Path) -> Iterator[Path]:
+    """Folders of runs of this host whose front is gone."""
     for folder in home.glob(f"{process.HOST}~*~*"):
         _, pid, birth = folder.name.rsplit("~", 2)
-        jobs = [path.name.partition("_")[0] for path in folder.glob("*_submitted.pkl")]
-        if not process.alive(int(pid), birth) and not any(process.alive(int(job)) for job in jobs if job.isdigit()):
-            shutil.rmtree(folder, ignore_errors=True)
+        if not process.alive(int(pid), birth):
+            yield folder
+
+
+def _jobs(folder: Path) -> list[tuple[int, str]]:
+    """Number and birth of a run's jobs that are alive."""
+    known = (path.stem.partition("~") for path in folder.glob("*~*.job"))
+    return [(int(pid), birth) for pid, _, birth in known if process.alive(int(pid), birth)]

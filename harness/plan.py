@@ -77,6 +77,9 @@ class Context:
     architectures: Container[str]
     datasets: Container[str]
     plugins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Added to every table as rows of their own."""
+    source_of: Callable[[str], str] = lambda method: ""
+    """The same hash for a method of an installed package, which is trained where it is named."""
 
 
 def plan(
@@ -245,7 +248,7 @@ def _cell(row: Row, seed: int, context: Context) -> Cell:
         timesteps=row.timesteps,
         seed=seed,
         recipe=_recipe(row, context),
-        source=context.plugins.get(row.method, ""),
+        source=context.plugins.get(row.method) or context.source_of(row.method),
     )
 
 

@@ -1,9 +1,15 @@
-"""A user's own method: load FILE.py or a package by name, see what it registered, hash what it says."""
+"""A user's own method: load FILE.py or a package by name, see what it registered, hash what it says.
+
+An installed package may offer methods by entry points of the group `snn_harness.methods`, each named as its method; it
+is then known by name like a built-in one, and imported when it is first built.
+"""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
+import importlib.metadata
 import importlib.util
 import sys
 import traceback
@@ -13,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 
 from harness.errors import UserError
+
+GROUP = "snn_harness.methods"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +34,9 @@ class Plugin:
 
 
 def load_plugins(names: Sequence[str]) -> Mapping[str, str]:
-    """Load every plugin; registered method -> source hash. Raises UserError."""
+    """Load every plugin; registered method -> source hash. Raises UserError. Methods of installed packages are known
+    afterwards, too."""
+    installed()
     return {method: plugin.source for plugin in map(load, names) for method in plugin.methods}
 
 
@@ -45,17 +55,94 @@ def load(name: str) -> Plugin:
 def _load(name: str) -> Plugin:
     from baselines import METHODS
 
-    before = set(METHODS)
+    before = METHODS.registered
     module = _run_file(Path(name)) if _is_file(name) else _import(name)
-    methods = tuple(sorted(set(METHODS) - before)) or _registered_by(module)
+    brought = (method for method in METHODS.registered - before if not METHODS.builtin(method))
+    methods = tuple(sorted(brought)) or _registered_by(module)
     if not methods:
         raise UserError("registers no method", name, 'end it with METHODS.register("my-name", Method(...))')
+    for method in methods:
+        METHODS.tell(method, module.__doc__ or "")
     return Plugin(name=name, methods=methods, source=_hash(module))
+
+
+@functools.cache
+def installed() -> Mapping[str, importlib.metadata.EntryPoint]:
+    """Method -> where an installed package has it. Looks once a process, imports none of them.
+
+    A name that a built-in method has, or that two packages claim, is not taken: `clashes` says so.
+    """
+    from baselines import METHODS
+
+    found = {point.name: point for point in _entry_points()}
+    taken = {name: point for name, point in found.items() if not METHODS.builtin(name) and _claims(name) == 1}
+    for name, point in taken.items():
+        METHODS.offer(name, functools.partial(_enter, point), f"of the installed package {_package(point)}")
+    return taken
+
+
+def clashes() -> list[UserError]:
+    """Entry points that are not used, because their name is another's."""
+    wrong = [point for point in _entry_points() if point.name not in installed()]
+    return [
+        UserError(f"the name `{p.name}` is taken; this method is not used", f"package {_package(p)}") for p in wrong
+    ]
+
+
+def source_of(method: str) -> str:
+    """Hash of the package that has `method` by an entry point, as `--plugin` would hash it; empty for any other."""
+    point = installed().get(method)
+    return _installed_hash(point.module.partition(".")[0]) if point else ""
+
+
+@functools.cache
+def _installed_hash(package: str) -> str:
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise UserError("cannot be found, though an entry point names it", f"package {package}", "install it anew")
+    return _hash_of(Path(found.origin))
+
+
+@functools.cache
+def _entry_points() -> tuple[importlib.metadata.EntryPoint, ...]:
+    return tuple(importlib.metadata.entry_points(group=GROUP))
+
+
+def _claims(name: str) -> int:
+    return len({(point.value, _package(point)) for point in _entry_points() if point.name == name})
+
+
+def _package(point: importlib.metadata.EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else point.module
+
+
+def _enter(point: importlib.metadata.EntryPoint) -> None:
+    """Import what `point` names; a method that its module does not register itself is registered by its name."""
+    from baselines import METHODS
+    from baselines.method import Method
+
+    place = f"entry point {point.name} of {_package(point)}"
+    try:
+        value = point.load()
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}", place) from error
+    if point.name not in METHODS.registered and isinstance(value, Method):
+        METHODS.register(point.name, value)
+    if point.name not in METHODS.registered:
+        raise UserError(f"registers no method `{point.name}`", place, "let it name a Method, or register it")
 
 
 def absolute(names: Sequence[str]) -> tuple[str, ...]:
     """The same plugins, found from any working folder."""
     return tuple(str(Path(name).resolve()) if _is_file(name) else name for name in names)
+
+
+def importable(name: str) -> bool:
+    """Whether there is a package or module `name`; its parents are imported, itself is not."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _is_file(name: str) -> bool:
@@ -115,9 +202,12 @@ def _registered_by(module: ModuleType) -> tuple[str, ...]:
 
 
 def _hash(module: ModuleType) -> str:
-    """Of the file whatever its name, or of every Python file of the package with its name."""
     assert module.__file__ is not None
-    file = Path(module.__file__)
+    return _hash_of(Path(module.__file__))
+
+
+def _hash_of(file: Path) -> str:
+    """Of the file whatever its name, or of every Python file of the package that it opens, with their names."""
     if file.name != "__init__.py":
         return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
     digest = hashlib.sha256()

@@ -1,9 +1,13 @@
-"""Which process is this, and is that one still alive? Known by host, number and birth, as numbers are used again."""
+"""Which process is this, and is that one still alive? Known by host, number and birth, as numbers are used again.
+
+In a SLURM job, also: which job, and how often it had begun before.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 HOST = socket.gethostname()
@@ -30,3 +34,17 @@ def alive(pid: int, birth: str = "") -> bool:
     if not now:  # a zombie, or a system without /proc: there the signal's word must do
         return not Path("/proc/self/stat").exists()
     return not birth or now == birth
+
+
+def job(environ: Mapping[str, str] = os.environ) -> str:
+    """The SLURM job around this process: ``cluster:123``, ``cluster:123_4`` in an array; empty outside of SLURM."""
+    number, array, index = (environ.get(f"SLURM_{name}", "") for name in ("JOB_ID", "ARRAY_JOB_ID", "ARRAY_TASK_ID"))
+    if not number:
+        return ""
+    return f"{environ.get('SLURM_CLUSTER_NAME', '')}:{f'{array}_{index}' if array and index else number}"
+
+
+def restarts(environ: Mapping[str, str] = os.environ) -> int:
+    """How often that job was requeued: preempted, out of time, its node lost."""
+    said = environ.get("SLURM_RESTART_COUNT", "")
+    return int(said) if said.isdecimal() else 0

@@ -73,7 +73,7 @@ class Monitor:
         self._done += 1
         if status == "done":
             self._took.append(seconds)
-        else:
+        elif status != "cancelled":
             self._failed += 1
         self._say(f"{self._done}/{self._total} {self._sentence(cell, status)}")
 
@@ -91,6 +91,8 @@ class Monitor:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _sentence(self, cell: Cell, status: str) -> str:
+        if status == "cancelled":
+            return f"cancelled {cell.label}"
         result = self._store.result(cell)
         if status == "done" and result is not None:
             return f"done {cell.label}: {result.accuracy:.2f} % in {duration(result.seconds)}"

@@ -11,9 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from baselines.folding import fold_norms, fold_thresholds
+from baselines.folding import fold_leaks, fold_norms, fold_thresholds, has_foldable_leak, has_foldable_threshold
 from baselines.network import Network
-from baselines.parts.potential import MPBN
 from harness.result import FoldProof, LayerCheck
 
 Precision = Literal["float32", "float64"]
@@ -23,16 +22,19 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 def prove(network: Network, batches: Batches) -> tuple[FoldProof, ...]:
     """Every fold that `network` admits, each proved by itself, in float32 and in float64.
 
-    MPBN into thresholds is claimed to be exact in both. Normalisation into convolutions rounds: in float32 spikes that
-    sit on the threshold may flip and are counted; in float64 not one may.
+    MPBN into thresholds is claimed to be exact in both. MPBN that is carried into the leak, and normalisation into
+    convolutions, round: in float32 spikes that sit on the threshold may flip and are counted; in float64 not one may.
     """
     batches = list(batches)
     networks: dict[Precision, Network] = {"float32": network, "float64": copy.deepcopy(network).double()}
     proofs = []
     for precision, before in networks.items():
         folded = fold_thresholds(before)
-        if any(isinstance(module, MPBN) for module in network.modules()):
+        if any(has_foldable_threshold(module) for module in network.modules()):
             proofs.append(compare(before, folded, batches, "mpbn-threshold", precision, exact=True))
+        if any(has_foldable_leak(module) for module in network.modules()):
+            before, folded = folded, fold_leaks(folded)
+            proofs.append(compare(before, folded, batches, "mpbn-leak", precision, exact=precision == "float64"))
         proofs.append(
             compare(folded, fold_norms(folded), batches, "norm-conv", precision, exact=precision == "float64")
         )

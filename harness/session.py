@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +15,16 @@ import baselines
 from harness import data, environment, tables
 from harness.errors import UserError, UserErrors
 from harness.plan import Context, Identify, Plan, State, parse_only, plan, plan_cells, state, stored_data
-from harness.plugins import absolute, load_plugins
+from harness.plugins import absolute, load_plugins, source_of
 from harness.spec import OFFICIAL, Cell, Figure, Preset, Protocol, Table
-from harness.status import Standing
 from harness.store import Store
 
 if TYPE_CHECKING:
     from harness.render import Page
+    from harness.submit import How
 
+LABEL = re.compile(r".+/T\d+/seed\d+")
+"""As `Cell.label`."""
 PROTOCOL = "paper"
 """What `--protocol` is unless it is given."""
 
@@ -34,6 +36,8 @@ class Seen:
     plans: tuple[Plan, ...]
     states: tuple[State, ...]
     problems: tuple[UserError, ...]
+    under_way: int = 0
+    """Cells that wait or run on a cluster."""
 
     @property
     def complete(self) -> bool:
@@ -50,22 +54,23 @@ def look(options: argparse.Namespace, load: Load) -> Seen:
     store = Store(options.store)
     missing: dict[str, UserError] = {}
     identify = at_hand(options.data, store, missing) if options.data else stored_data(store)
-    plans = _plans(options, store, identify, load)
+    plans = plans_of(options, store, identify, load)
     states = tuple(state(plan, store) for plan in plans)
     return Seen(plans=plans, states=states, problems=store.problems)
 
 
 Say = Callable[[Sequence[UserError]], None]
 """Tells the user of problems at once, before hours of work."""
+Tell = Callable[[str], None]
+"""Tells the user what was done, a line."""
+Make = Callable[[argparse.Namespace, Store, Identify], tuple[Plan, ...]]
+"""What is to be trained, where it is not the targets of the command line: as `plans_of`."""
 
 
-def train(options: argparse.Namespace, say: Say) -> Seen:
+def train(options: argparse.Namespace, say: Say, make: Make | None = None) -> Seen:
     """For `run`: train what is missing. Raises UserError if nothing can be done at all, KeyboardInterrupt on Ctrl-C."""
-    from harness import launch
-
-    launch.check_place(options.on)
     store, missing = Store(options.store), dict[str, UserError]()
-    plans = _plans(options, store, at_hand(options.data, store, missing))
+    plans = (make or plans_of)(options, store, at_hand(options.data, store, missing))
     store.prepare()
     cells = _to_train(plans, store, retry=options.retry == "failed")
     able = [cell for cell in cells if cell.dataset not in missing]
@@ -73,24 +78,54 @@ def train(options: argparse.Namespace, say: Say) -> Seen:
         raise UserErrors(missing.values())
     say(store.problems)
     ended = _launch(able, _all_cells(plans), store, options) if able else {}
-    again = Store(options.store)  # forgets what was said of files that were moved aside since
-    states = tuple(state(plan, again) for plan in plans)
-    errors = dict.fromkeys(text.removeprefix("error: ") for text in ended.values() if text.startswith("error: "))
-    problems = [*missing.values(), *again.problems, *(UserError(line) for line in errors), *_failed(states, options)]
-    return Seen(plans=plans, states=states, problems=tuple(problems))
+    return _seen_again(plans, options, ended, missing.values())
 
 
-def dry_run(options: argparse.Namespace, say: Say) -> str:
+def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None = None) -> Seen:
+    """For `run --on CLUSTER`: submit what is missing; with `--wait`, follow it to its end.
+
+    Raises UserError if nothing can be done at all, KeyboardInterrupt on Ctrl-C, which the jobs do not hear of.
+    """
+    from harness import remote
+
+    how = _remotely(options)
+    store, missing = Store(options.store), dict[str, UserError]()
+    plans = (make or plans_of)(options, store, at_hand(how.data_root, store, missing))
+    store.prepare()
+
+    def able() -> list[Cell]:
+        found = [c for c in _to_train(plans, store, retry=options.retry == "failed") if c.dataset not in missing]
+        if missing and not found and not any(state(plan, store).done for plan in plans):
+            raise UserErrors(missing.values())
+        say(store.problems)
+        return found
+
+    sent = remote.send(able, store, how, tell)
+    if sent.queued:
+        tell(f"{_count(len(sent.queued), 'cell')} in the queue already")
+    if sent.elsewhere:
+        tell(f"{_count(len(sent.elsewhere), 'cell')} trained by another run")
+    problems, ended = [*missing.values(), *sent.problems], dict[str, str]()
+    if options.wait and sent.under_way:
+        ended = _follow(sent.under_way, _all_cells(plans), store, how)
+        remote.tidy(store, wait=True)
+    elif sent.under_way:
+        tell("the jobs go on without this terminal; how they fare: python -m harness status")
+    return _seen_again(plans, options, ended, problems, 0 if options.wait else len(sent.under_way))
+
+
+def dry_run(options: argparse.Namespace, say: Say, make: Make | None = None) -> str:
     """The cells, what is done, and how long the rest will take."""
-    from harness import launch
+    from harness import clusters, launch, remote
     from harness.columns import columns
     from harness.forecast import forecast
     from harness.progress import duration
     from harness.status import describe
 
-    launch.check_place(options.on)
+    how = _remotely(options) if options.on not in clusters.HERE else None
+    options.data = how.data_root if how is not None else options.data
     store, missing = Store(options.store), dict[str, UserError]()
-    plans = _plans(options, store, at_hand(options.data, store, missing))
+    plans = (make or plans_of)(options, store, at_hand(options.data, store, missing))
     rows, todo = [], []
     for cell in _all_cells(plans):
         kind, text = describe(cell, store.outcome(cell), store)
@@ -99,10 +134,13 @@ def dry_run(options: argparse.Namespace, say: Say) -> str:
             todo.append(cell)
     able = [cell for cell in todo if cell.dataset not in missing]
     say([*missing.values(), *store.problems])
-    environment.limit_threads(options.threads)
-    jobs = min(options.jobs or launch.default_jobs(options.on, environment.gpus()), max(1, len(able)))
-    expected = forecast(able, _measure(options), jobs)
     lines = [f"{len(rows)} cells, {len(todo)} to train"]
+    if how is not None:
+        return "\n".join([columns(rows), *lines, *remote.preview(able, store, how)])
+    environment.limit_threads(options.threads)
+    default = launch.default_jobs(options.on, environment.gpus(), options.threads)
+    jobs = min(options.jobs or default, max(1, len(able)))
+    expected = forecast(able, _measure(options), jobs)
     if expected.costs:
         lines.append(f"about {duration(expected.wall_seconds)} with {jobs} at once, by a few steps of each shape here:")
         costs = [
@@ -120,7 +158,7 @@ def claims(options: argparse.Namespace) -> tuple[Page, tuple[UserError, ...]]:
 
     chosen = choose(load_claims(), options.names)
     printed, store = load_tables(chosen), Store(options.store)
-    context, only = _context(options), parse_only(options.only)
+    context, only = context_for(options), parse_only(options.only)
     plans = {name: plan(table, context, only=only, identify=stored_data(store)) for name, table in printed.items()}
     outcomes = {key: o for planned in plans.values() for key, o in state(planned, store).outcomes.items()}
     page = claims_page(
@@ -131,24 +169,6 @@ def claims(options: argparse.Namespace) -> tuple[Page, tuple[UserError, ...]]:
         preset=options.preset,
     )
     return page, store.problems
-
-
-def standings(options: argparse.Namespace) -> tuple[list[Standing], Store]:
-    """For `status`: the tables asked for; without any, all that was begun, under every protocol and preset."""
-    store = Store(options.store)
-    presets = [options.preset] if options.preset or options.targets else [None, *tables.preset_names()]
-    protocols = [options.protocol] if options.protocol else [PROTOCOL]
-    if not options.protocol and not options.targets:
-        protocols = tables.protocol_names()
-    plugins, identify, only = load_plugins(options.plugin), stored_data(store), parse_only(options.only)
-    found = []
-    for name, protocol, preset in itertools.product(options.targets or tables.table_names(), protocols, presets):
-        context = _context_of(tables.load_protocol(protocol), _preset(preset), options.seeds, plugins)
-        planned = plan(tables.load(name), context, only=only, identify=identify)
-        standing = Standing(plan=planned, state=state(planned, store), command=_command(name, planned, options))
-        if standing.begun or options.targets:
-            found.append(standing)
-    return found, store
 
 
 def at_hand(root: Path | None, store: Store, missing: dict[str, UserError]) -> Identify:
@@ -167,9 +187,11 @@ def at_hand(root: Path | None, store: Store, missing: dict[str, UserError]) -> I
     return identify
 
 
-def _plans(options: argparse.Namespace, store: Store, identify: Identify, load: Load = tables.load) -> tuple[Plan, ...]:
+def plans_of(
+    options: argparse.Namespace, store: Store, identify: Identify, load: Load = tables.load
+) -> tuple[Plan, ...]:
     """One for each table or figure named; cells named by key or path make one more, together."""
-    context, only = _context(options), parse_only(options.only)
+    context, only = context_for(options), parse_only(options.only)
     named = [name for name in options.targets if not _is_cell(name, store)]
     cells = [_cell(name, store) for name in options.targets if name not in named]
     made = [plan(load(name), context, only=only, identify=identify) for name in named]
@@ -178,7 +200,9 @@ def _plans(options: argparse.Namespace, store: Store, identify: Identify, load: 
 
 def _is_cell(name: str, store: Store) -> bool:
     path = Path(name)
-    return path.is_dir() or path.name in ("cell.json", "result.json") or bool(len(name) > 5 and store.find(name))
+    if path.is_dir() or path.name in ("cell.json", "result.json") or LABEL.fullmatch(name):
+        return True
+    return bool(len(name) > 5 and store.find(name))
 
 
 def _cell(name: str, store: Store) -> Cell:
@@ -187,12 +211,12 @@ def _cell(name: str, store: Store) -> Cell:
     return find_cell(name, store)[0]
 
 
-def _context(options: argparse.Namespace) -> Context:
+def context_for(options: argparse.Namespace) -> Context:
     protocol = tables.load_protocol(options.protocol or PROTOCOL)
-    return _context_of(protocol, _preset(options.preset), options.seeds, load_plugins(options.plugin))
+    return context_of(protocol, load_preset(options.preset), options.seeds, load_plugins(options.plugin))
 
 
-def _context_of(
+def context_of(
     protocol: Protocol, preset: Preset | None, seeds: tuple[int, ...], plugins: Mapping[str, str]
 ) -> Context:
     return Context(
@@ -203,10 +227,11 @@ def _context_of(
         architectures=baselines.ARCHITECTURES,
         datasets=data.names(),
         plugins=plugins,
+        source_of=source_of,
     )
 
 
-def _preset(name: str | None) -> Preset | None:
+def load_preset(name: str | None) -> Preset | None:
     return tables.load_preset(name) if name else None
 
 
@@ -234,7 +259,8 @@ def _launch(cells: Sequence[Cell], every: Sequence[Cell], store: Store, options:
 
     os.environ[environment.COMMAND] = environment.command_line(sys.argv[1:])
     gpus = environment.gpus()
-    jobs = 1 if options.on == "inline" else options.jobs or launch.default_jobs(options.on, gpus)
+    default = launch.default_jobs(options.on, gpus, options.threads)
+    jobs = 1 if options.on == "inline" else options.jobs or default
     how = launch.Options(
         on=options.on,
         jobs=jobs,
@@ -246,6 +272,51 @@ def _launch(cells: Sequence[Cell], every: Sequence[Cell], store: Store, options:
     console = Console(stderr=True)
     with Monitor(cells, len(every) - len(cells), store, jobs, console) as monitor:
         return launch.run(cells, store, how, monitor.watch)
+
+
+def _remotely(options: argparse.Namespace) -> How:
+    """Raises UserError for an unknown cluster, and where there is no SLURM."""
+    from harness import clusters, slurm
+    from harness.submit import How
+
+    profile = clusters.load(options.on, options.store)
+    slurm.require()
+    data_root = options.data or (Path(profile.data).expanduser() if profile.data else None)
+    return How(
+        profile=profile,
+        on=str(Path(options.on).resolve()) if Path(options.on).suffix == ".toml" else options.on,
+        store_root=options.store.resolve(),
+        threads=options.threads,
+        data_root=data_root.resolve() if data_root else None,
+        plugins=absolute(options.plugin),
+        command=environment.command_line(sys.argv[1:]),
+    )
+
+
+def _follow(cells: Sequence[Cell], every: Sequence[Cell], store: Store, how: How) -> dict[str, str]:
+    from rich.console import Console
+
+    from harness import remote
+    from harness.progress import Monitor
+
+    at_once = min(len(cells), how.profile.parallel * how.profile.pack)
+    with Monitor(cells, len(every) - len(cells), store, at_once, Console(stderr=True)) as monitor:
+        return remote.follow(cells, store, monitor.watch)
+
+
+def _seen_again(
+    plans: tuple[Plan, ...],
+    options: argparse.Namespace,
+    ended: Mapping[str, str],
+    problems: Iterable[UserError],
+    under_way: int = 0,
+) -> Seen:
+    """What the store holds after a run, and what went wrong in it."""
+    again = Store(options.store)  # forgets what was said of files that were moved aside since
+    states = tuple(state(plan, again) for plan in plans)
+    errors = dict.fromkeys(text.removeprefix("error: ") for text in ended.values() if text.startswith("error: "))
+    said = [*problems, *again.problems, *(UserError(line) for line in errors), *_failed(states, options)]
+    return Seen(plans=plans, states=states, problems=tuple(said), under_way=under_way)
 
 
 def _failed(states: Sequence[State], options: argparse.Namespace) -> list[UserError]:
@@ -261,17 +332,6 @@ def _measure(options: argparse.Namespace) -> Callable[[Cell], float]:
         return time_step(cell, options.data)
 
     return measure
-
-
-def _command(name: str, plan: Plan, options: argparse.Namespace) -> str:
-    """What to type to train what a plan misses."""
-    words = ["python -m harness run", name]
-    words += [f"--preset {plan.preset}"] if plan.preset else []
-    words += [f"--protocol {plan.protocol}"] if plan.protocol != PROTOCOL else []
-    words += [f"--store {options.store}"] if options.store != Path("results/runs") else []
-    words += [f"--data {options.data}"] if options.data else []
-    words += [f"--plugin {plugin}" for plugin in options.plugin]
-    return " ".join(words)
 
 
 def _count(count: int, noun: str) -> str:

@@ -22,7 +22,7 @@ MOST = 60
 
 
 def find_cell(text: str, store: Store) -> tuple[Cell, Store]:
-    """By its key or the beginning of one, or by the path of its folder or of a file in it. Raises UserError."""
+    """By its key or the beginning of one, its label, or the path of its folder or of a file in it. Raises UserError."""
     path = Path(text)
     if path.exists():
         folder = path if path.is_dir() else path.parent
@@ -39,12 +39,20 @@ def find_cell(text: str, store: Store) -> tuple[Cell, Store]:
 
 
 def _key(text: str, store: Store) -> str:
-    keys = store.find(text) if text else []
+    keys = (store.find(text) or _labelled(text, store)) if text else []
     if not keys:
         raise UserError(f"no cell `{text}` in {store.root}", to_type=LISTED)
     if len(keys) > 1:
         raise UserError(f"`{text}` begins {len(keys)} keys", str(store.root), did_you_mean(text, keys[:8]))
     return keys[0]
+
+
+def _labelled(text: str, store: Store) -> list[str]:
+    """Keys of the cells that are called so. Raises UserError for several: recipes differ, and labels do not say it."""
+    keys = [cell.key for cell in store.cells() if cell.label == text] if "/" in text else []
+    if len(keys) > 1:
+        raise UserError(f"{len(keys)} cells are called `{text}`", str(store.root), f"type a key: {', '.join(keys[:8])}")
+    return keys
 
 
 def sections(cell: Cell, store: Store) -> Iterator[tuple[str, str]]:

@@ -43,7 +43,8 @@ class Recipe(Spec, frozen=True):
     """Names from `harness/data/augment.py`, applied in this order."""
     surrogate: str = "ste"
     """A name from `baselines.SURROGATES`; a method that brings its own keeps it."""
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Literal["float32", "float64", "bfloat16"] = "float32"
+    """`bfloat16`: convolutions and linear layers alone; normalisations, potentials and thresholds in float32."""
     report: Literal["best", "last"] = "best"
     """Which epoch's test accuracy the table shows; both are always recorded."""
     size: int | None = None
@@ -99,7 +100,7 @@ class Overlay(Spec, frozen=True):
     schedule: Literal["cosine", "constant"] | None = None
     augmentation: tuple[str, ...] | None = None
     surrogate: str | None = None
-    precision: Literal["float32", "float64"] | None = None
+    precision: Literal["float32", "float64", "bfloat16"] | None = None
     report: Literal["best", "last"] | None = None
     size: int | None = None
     width: float | None = None

@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -60,6 +60,8 @@ class RowSummary:
     best: float | None
     last: float | None
     """Mean over the finished seeds of the best and of the last epoch."""
+    selection: Sample
+    """Best minus last epoch over the finished seeds: what choosing the epoch on the test set adds."""
     difference: float | None
     """Measured mean minus the printed number."""
     tolerance: float | None
@@ -87,20 +89,33 @@ def sample(values: Sequence[float]) -> Sample:
     return Sample(n=n, mean=mean, std=std, interval=(mean - half, mean + half))
 
 
+def paired(left: Iterable[Outcome], right: Iterable[Outcome]) -> Sample:
+    """Left minus right over the seeds that both finished, in percentage points."""
+    a, b = by_seed(left), by_seed(right)
+    return sample([a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())])
+
+
+def by_seed(outcomes: Iterable[Outcome]) -> dict[int, float]:
+    """Seed -> accuracy of the finished ones, the epoch by the recipe's `report` rule."""
+    return {o.cell.seed: o.accuracy for o in outcomes if isinstance(o, Result) and math.isfinite(o.accuracy)}
+
+
 @functools.cache
-def quantile(freedom: int) -> float:
-    """Two-sided `CONFIDENCE` quantile of Student's t."""
+def quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
+    """Two-sided quantile of Student's t."""
     from scipy.special import stdtrit  # late: most of a second, and an empty store needs none of it
 
-    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+    return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
-def reach(n: int, runs: float = 1) -> float:
+def reach(n: int, runs: float = 1, confidence: float = CONFIDENCE) -> float:
     """The rule's bound in units of s: means of `n` seeds and of `runs` runs differ by less, 95 times in 100."""
-    return quantile(n - 1) * math.sqrt(1 / n + 1 / runs)
+    return quantile(n - 1, confidence) * math.sqrt(1 / n + 1 / runs)
 
 
-def seeds_to_decide(difference: float, std: float, runs: float = math.inf, most: int = 10_000) -> int | None:
+def seeds_to_decide(
+    difference: float, std: float, runs: float = math.inf, most: int = 10_000, confidence: float = CONFIDENCE
+) -> int | None:
     """Seeds after which `difference` exceeds the bound, should mean and `std` stay as they are.
 
     `runs`: the runs behind the number compared with (infinite: an exact one, or a paired difference from 0).
@@ -109,13 +124,43 @@ def seeds_to_decide(difference: float, std: float, runs: float = math.inf, most:
     size = abs(difference)
     if std == 0:
         return 2 if size > 0 else None
-    if size <= reach(most, runs) * std:
+    if size <= reach(most, runs, confidence) * std:
         return None
     first, last = 2, most
     while first < last:  # the bound falls with n
         middle = (first + last) // 2
-        first, last = (first, middle) if size > reach(middle, runs) * std else (middle + 1, last)
+        first, last = (first, middle) if size > reach(middle, runs, confidence) * std else (middle + 1, last)
     return first
+
+
+def p_value(difference: Sample, margin: float = 0.0) -> float | None:
+    """Two-sided, of the paired t test of `difference` against `margin`; None where there is no spread to judge by."""
+    if difference.mean is None or not difference.std:
+        return None
+    from scipy.special import stdtr  # late: see `quantile`
+
+    t = (difference.mean - margin) / (difference.std / math.sqrt(difference.n))
+    return float(2 * stdtr(difference.n - 1, -abs(t)))
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """p values corrected for their number (Holm, Scand. J. Stat. 6, 1979), in the order given.
+
+    Rejecting those below α keeps the chance of a single false rejection in the family below α, however they depend.
+    """
+    corrected, worst = [0.0] * len(values), 0.0
+    for rank, i in enumerate(sorted(range(len(values)), key=lambda i: values[i])):
+        worst = max(worst, min(1.0, (len(values) - rank) * values[i]))
+        corrected[i] = worst
+    return corrected
+
+
+def power(effect: float, std: float, n: int, confidence: float = CONFIDENCE) -> float:
+    """Chance that the paired t test over `n` seeds finds `effect`, where differences deviate by `std`."""
+    from scipy.stats import nct
+
+    bound, centre = quantile(n - 1, confidence), abs(effect) / std * math.sqrt(n)
+    return float(nct.sf(bound, n - 1, centre) + nct.cdf(-bound, n - 1, centre))
 
 
 def summarise(line: Line, plan: Plan, outcomes: Mapping[str, Outcome]) -> RowSummary:
@@ -132,6 +177,7 @@ def summarise(line: Line, plan: Plan, outcomes: Mapping[str, Outcome]) -> RowSum
         sample=spread,
         best=_mean([r.best_accuracy for r in results]),
         last=_mean([r.last_accuracy for r in results]),
+        selection=sample(_finite([r.best_accuracy - r.last_accuracy for r in results])),
         difference=None if spread.mean is None or printed is None else spread.mean - printed,
         tolerance=None if spread.std is None or printed is None else reach(spread.n, line.row.runs) * spread.std,
         verdict=line.blank or _verdict(line, plan, spread, variant),
@@ -166,7 +212,12 @@ def judge(mean: float, std: float, n: int, printed: float, runs: int) -> Verdict
 
 def _mean(values: Sequence[float]) -> float | None:
     """None also where one of them is not a number: a mean over the others would be a silent one."""
-    return statistics.fmean(values) if values and all(map(math.isfinite, values)) else None
+    return statistics.fmean(values) if _finite(values) else None
+
+
+def _finite(values: Sequence[float]) -> Sequence[float]:
+    """All of them, or none where one is not a number."""
+    return values if all(map(math.isfinite, values)) else ()
 
 
 def _evidence(line: Line, found: Sequence[tuple[Cell, Outcome]], results: Sequence[Result], variant: bool) -> str:

@@ -14,7 +14,7 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,13 +22,15 @@ import msgspec
 
 from harness import claim, durable
 from harness.errors import UserError
-from harness.result import RESULT_VERSION, Failure, Progress, Result
+from harness.result import RESULT_VERSION, Failure, Progress, Result, Summary
 from harness.spec import Cell
 
-RecordType = TypeVar("RecordType", Result, Failure, Progress, Cell)
+RecordType = TypeVar("RecordType", Result, Summary, Failure, Progress, Cell)
+ResultType = TypeVar("ResultType", Result, Summary)
 
 _KEY = re.compile(r"[0-9a-f]{16}")
 _RESULT = msgspec.json.Decoder(Result)
+_SUMMARY = msgspec.json.Decoder(Summary)
 _FAILURE = msgspec.json.Decoder(Failure)
 _PROGRESS = msgspec.json.Decoder(Progress)
 _CELL = msgspec.json.Decoder(Cell)
@@ -85,16 +87,24 @@ class Store:
         folder = self.folder(cell)  # once: hashing is what a large table's time goes into
         return self._result(folder) or self._running(cell, folder) or self._read(folder / "failed.json", _FAILURE)
 
-    def results(self) -> Iterator[Result]:
-        """Every result in the store, in order of their keys."""
-        for key in self._keys():
+    def glance(self, cell: Cell) -> Summary | Failure | Progress | None:
+        """As `outcome`, with less said of a result."""
+        found = self._read(f"{self.root}/{cell.key}/result.json", _SUMMARY)
+        folder = self.folder(cell)
+        if found is not None and (result := self._believed(found, folder, cell)) is not None:
+            return result
+        return self._running(cell, folder) or self._read(folder / "failed.json", _FAILURE)
+
+    def results(self, keys: Iterable[str] | None = None) -> Iterator[Result]:
+        """Every result in the store, in order of their keys; or those of some cells, by their keys."""
+        for key in self._keys() if keys is None else keys:
             if (result := self._result(self.folder(key))) is not None:
                 yield result
 
     def cells(self) -> Iterator[Cell]:
-        """Every cell that was ever begun."""
+        """Every cell that was ever begun, or is to be."""
         for key in self._keys():
-            if (cell := self._read(self.folder(key) / "cell.json", _CELL)) is not None:
+            if (cell := self._read(f"{self.root}/{key}/cell.json", _CELL)) is not None:
                 yield cell
 
     def find(self, prefix: str) -> list[str]:
@@ -105,6 +115,11 @@ class Store:
         return self._read(self.folder(key) / "cell.json", _CELL)
 
     # Writing
+
+    def announce(self, cells: Iterable[Cell]) -> None:
+        """Record what is going to be trained, so that its key can be looked up before it is begun. Raises UserError."""
+        for cell in cells:
+            self._describe(cell, fsync=False)
 
     def claim(self, cell: Cell) -> claim.Claim | None:
         """The right to train `cell`, a context; None while another live process has it. Raises UserError."""
@@ -152,11 +167,11 @@ class Store:
             return False
         return _move_aside(folder / "result.json", folder, "result.json.corrupt-{}")
 
-    def _describe(self, cell: Cell) -> None:
+    def _describe(self, cell: Cell, *, fsync: bool = True) -> None:
         path = self.folder(cell) / "cell.json"
         if self._read(path, _CELL) is None:
             durable.make_folder(path.parent)
-            durable.write(path, msgspec.json.encode(cell))
+            durable.write(path, msgspec.json.encode(cell), fsync=fsync)
 
     def _keys(self) -> list[str]:
         try:
@@ -165,31 +180,37 @@ class Store:
             return []
 
     def _result(self, folder: Path) -> Result | None:
-        path = folder / "result.json"
-        result = self._read(path, _RESULT)
-        if result is None:
-            return None
+        result = self._read(folder / "result.json", _RESULT)
+        return None if result is None else self._believed(result, folder)
+
+    def _believed(self, result: ResultType, folder: Path, cell: Cell | None = None) -> ResultType | None:
+        """`result`, unless it is not for us to read or not that of the cell (of `cell`, where the caller knows it)."""
         if result.version > RESULT_VERSION:
+            path = folder / "result.json"
             return self._note(path, f"was written by a newer version of the harness (format {result.version})")
-        if result.cell.key != folder.name:
-            return self._note(path, f"holds the result of another cell ({result.cell.key})")
+        if result.cell != cell and result.cell.key != folder.name:  # to compare is faster than to hash
+            return self._note(folder / "result.json", f"holds the result of another cell ({result.cell.key})")
         return result
 
     def _running(self, cell: Cell, folder: Path) -> Progress | None:
         if (held := claim.holder(folder)) is None:
             return None
         said = self._read(folder / "progress.json", _PROGRESS)
-        if said is not None and (said.host, said.pid) == (held.host, held.pid):
-            return said
-        epochs = cell.recipe.epochs
-        return Progress(
-            epoch=0, epochs=epochs, accuracy=None, images_per_second=0.0, seconds_left=0.0, host=held.host, pid=held.pid
-        )
+        if said is None or (said.host, said.pid) != (held.host, held.pid):
+            said = Progress(
+                epoch=0,
+                epochs=cell.recipe.epochs,
+                accuracy=None,
+                images_per_second=0.0,
+                seconds_left=0.0,
+                host=held.host,
+                pid=held.pid,
+            )
+        return msgspec.structs.replace(said, job=held.job, restarts=held.restarts)
 
-    def _read(self, path: Path, decoder: msgspec.json.Decoder[RecordType]) -> RecordType | None:
+    def _read(self, path: Path | str, decoder: msgspec.json.Decoder[RecordType]) -> RecordType | None:
         try:
-            with open(path, "rb") as file:  # noqa: PTH123 - twice as fast as Path.read_bytes over ten thousand files
-                content = file.read()
+            content = durable.read(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -200,7 +221,8 @@ class Store:
             what = "is empty" if not content else f"is damaged ({str(error).lower()})"
             return self._note(path, what)
 
-    def _note(self, path: Path, what: str) -> None:
+    def _note(self, path: Path | str, what: str) -> None:
+        path = Path(path)
         advice = "counted as missing; `run` moves it aside and trains the cell again"
         self._problems.setdefault(path, UserError(what, str(path), advice if path.name == "result.json" else ""))
 

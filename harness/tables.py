@@ -12,8 +12,11 @@ from harness.decode import decode, keys
 from harness.errors import UserError, did_you_mean
 from harness.spec import Figure, Preset, Protocol, Row, Settings, Spec, Table
 
-NOT_TABLES = frozenset({"claims", "names", "settings"})
+NOT_TABLES = frozenset({"claims", "names", "paper", "settings"})
 """Files beside the tables that are something else; so is every ``figure*.toml``."""
+
+NUMBERED = re.compile(r"(table|figure)(\d+)")
+"""Names of what the paper itself prints."""
 
 
 class Names(Spec, frozen=True, kw_only=True):
@@ -22,6 +25,14 @@ class Names(Spec, frozen=True, kw_only=True):
     dataset: dict[str, str]
     method: dict[str, str]
     architecture: dict[str, str]
+
+
+class Paper(Spec, frozen=True, kw_only=True):
+    """Whose tables these are."""
+
+    title: str
+    authors: str
+    venue: str
 
 
 def folder() -> Path:
@@ -81,6 +92,10 @@ def load_settings() -> Settings:
     return decode(folder() / "settings.toml", Settings)
 
 
+def load_paper() -> Paper:
+    return decode(folder() / "paper.toml", Paper)
+
+
 def display(kind: Literal["dataset", "method", "architecture"], name: str) -> str:
     """`name` as the paper prints it (``cifar10`` -> ``CIFAR-10``); a name it does not know stays as it is."""
     return getattr(_names(), kind).get(name, name)
@@ -94,7 +109,7 @@ def method_label(row: Row) -> str:
 
 def table_label(name: str) -> str:
     """``table2`` -> ``Table 2``, ``figure2`` -> ``Figure 2``; a user's own name stays."""
-    found = re.fullmatch(r"(table|figure)(\d+)", name)
+    found = NUMBERED.fullmatch(name)
     return f"{found[1].capitalize()} {found[2]}" if found else name
 
 

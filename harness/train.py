@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from timm.scheduler.cosine_lr import CosineLRScheduler
 from torch import Tensor, nn
 
 from baselines.network import Network
+from harness import interrupts
 from harness.checkpoint import Checkpoint, State
 from harness.data import Data
+from harness.distributed import ALONE, Group
+from harness.epoch import Diverged, Epoch, check_finite
 from harness.result import Curve
 from harness.spec import Recipe
+from harness.tally import Tally, evaluate
 
-HEARTBEAT = 5.0
-"""Seconds between two reports within an epoch."""
-
-
-class Diverged(Exception):
-    """The loss, a weight or a statistic is no longer finite."""
-
-    def __init__(self, what: str, value: float, epoch: int) -> None:
-        super().__init__(f"{what} became {value} in epoch {epoch}")
-        self.epoch = epoch
-
-
-def check_finite(what: str, value: float, epoch: int) -> None:
-    """Raises Diverged; `epoch` counts from 0."""
-    if not math.isfinite(value):
-        raise Diverged(what, value, epoch + 1)
+__all__ = ["Diverged", "Pace", "Tally", "append", "evaluate", "learning_rate", "make_optimiser", "train"]
 
 
 class Pace(NamedTuple):
@@ -53,91 +41,79 @@ def train(
     seed: int,
     checkpoint: Checkpoint,
     report: Callable[[Pace], None] = lambda pace: None,
+    group: Group = ALONE,
 ) -> State:
     """Train `network` in place, resuming from `checkpoint`, and return the last state.
 
-    A resumed run repeats an uninterrupted one to the bit: everything random in epoch e is drawn from (seed, e).
-    Raises Diverged.
+    A resumed run repeats an uninterrupted one to the bit: samples are drawn from (seed, epoch, batch), and the state
+    of torch's generators is saved. Each process of a `group` calls this; the first alone saves and reports.
+    Raises Diverged, and Stopped after saving when asked to stop.
     """
     optimiser = make_optimiser(network, recipe)
-    state = checkpoint.load()
-    if state is None:
-        state = State(epoch=0, network={}, optimiser={}, curve=Curve())
-    else:
-        network.load_state_dict(state.network)
-        optimiser.load_state_dict(state.optimiser)
-        state = State(state.epoch, state.network, state.optimiser, state.curve, state.resumed + 1)
+    state = resume(network, optimiser, checkpoint, group)
     schedule = learning_rate(optimiser, recipe)
 
-    for epoch in range(state.epoch, recipe.epochs):
-        started = time.perf_counter()
-        torch.manual_seed(seed * 1_000_003 + epoch)
-        rate = schedule(epoch)
+    with interrupts.deferred() as stop:
+        for epoch in range(state.epoch, recipe.epochs):
+            now = Epoch(state, seed * 1_000_003 + epoch, network, optimiser, checkpoint, stop, group)
+            rate = schedule(epoch)
 
-        network.train()
-        total = Tally()
-        beat = started
-        for images, labels in data.train.epoch(seed, epoch, recipe.batch):
-            logits = network(images)
-            loss = network.method.objective(logits, labels)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            total.add(loss.detach(), network.method.readout(logits.detach()), labels)
-            if (now := time.perf_counter()) - beat > HEARTBEAT:
-                beat = now
-                if not math.isfinite(total.loss):
-                    break
-                report(pace(state.curve, epoch + total.samples / data.train.samples, now - started, data, recipe))
-        check_finite("the loss", total.loss, epoch)
-        for (
-            name,
-            tensor,
-        ) in network.state_dict().items():  # a neuron turns NaN into silence, so the loss may not show it
-            check_finite(name, float(tensor.sum()), epoch)
+            network.train()
+            share = data.train.epoch(seed, epoch, recipe.batch, start=now.batches, share=group.share)
+            for images, labels in share:
+                logits = network(images)
+                loss = network.method.objective(logits, labels)
+                optimiser.zero_grad(set_to_none=True)
+                whole = min(recipe.batch, data.train.samples - now.batches * recipe.batch)
+                backward(loss, logits, len(labels) / whole, network, group)
+                optimiser.step()
+                now.add(loss.detach(), network.method.readout(logits.detach()), labels)
+                if now.pause() and (done := now.batches * recipe.batch) < data.train.samples and group.leads:
+                    report(pace(state.curve, epoch + done / data.train.samples, now.seconds, data, recipe))
+            total = now.total.over(group)
+            check_finite("the loss", total.loss, epoch)
+            check_network(network, epoch, group)
 
-        test = evaluate(network, data.test.batches(recipe.batch))
-        check_finite("the test loss", test.loss, epoch)
-        curve = append(state.curve, total, test, rate, time.perf_counter() - started)
-        state = State(epoch + 1, network.state_dict(), optimiser.state_dict(), curve, state.resumed)
-        checkpoint.save(state)
-        report(pace(curve, epoch + 1, 0.0, data, recipe))
+            test = evaluate(network, data.test.batches(recipe.batch, share=group.share), group, now.pause)
+            check_finite("the test loss", test.loss, epoch)
+            curve = append(state.curve, total, test, rate, now.seconds)
+            state = State(epoch + 1, network.state_dict(), optimiser.state_dict(), curve, state.resumed)
+            if group.leads:
+                checkpoint.save(state)
+                report(pace(curve, epoch + 1, 0.0, data, recipe))
     return state
 
 
-class Tally:
-    """Running loss and accuracy of a pass over the data, kept on the device until asked for."""
-
-    def __init__(self) -> None:
-        self.samples = 0
-        self._loss: Tensor | float = 0.0
-        self._hits: Tensor | int = 0
-
-    def add(self, loss: Tensor, scores: Tensor, labels: Tensor) -> None:
-        self.samples += len(labels)
-        self._loss = self._loss + loss.double() * len(labels)
-        self._hits = self._hits + (scores.argmax(1) == labels).sum()
-
-    @property
-    def loss(self) -> float:
-        """Mean over the samples, in nats."""
-        return float(self._loss) / max(1, self.samples)
-
-    @property
-    def accuracy(self) -> float:
-        """Top-1, in percent."""
-        return 100.0 * int(self._hits) / max(1, self.samples)
+def resume(network: Network, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint, group: Group) -> State:
+    """The state that the first process finds, put into everyone's `network` and `optimiser`."""
+    state = group.tell(checkpoint.load() if group.leads else None)
+    if state is None:
+        group.start_alike(network.state_dict().values())
+        return State(epoch=0, network={}, optimiser={}, curve=Curve())
+    network.load_state_dict(state.network)
+    optimiser.load_state_dict(state.optimiser)
+    return replace(state, resumed=state.resumed + 1)
 
 
-@torch.no_grad()
-def evaluate(network: Network, batches: Iterable[tuple[Tensor, Tensor]]) -> Tally:
-    """Loss and accuracy in evaluation mode."""
-    network.eval()
-    total = Tally()
-    for images, labels in batches:
-        logits = network(images)
-        total.add(network.method.objective(logits, labels), network.method.readout(logits), labels)
-    return total
+def backward(loss: Tensor, logits: Tensor, part: float, network: Network, group: Group) -> None:
+    """Gradients of the mean loss over the whole batch, of which this process holds `part` (0 to 1), maybe nothing."""
+    if group.size > 1:
+        loss = loss * part if part else logits.sum() * 0.0  # the mean over nothing is NaN
+    loss.backward()
+    group.sum_gradients(network.parameters())
+
+
+def check_network(network: Network, epoch: int, group: Group) -> None:
+    """Raises Diverged: a neuron turns NaN into silence, so the loss may not show it.
+
+    Raises RuntimeError if the processes' networks are not alike: then something was not summed over them.
+    """
+    sums = {name: float(tensor.sum()) for name, tensor in network.state_dict().items()}
+    for name, value in sums.items():
+        check_finite(name, value, epoch)
+    for name, values in zip(sums, zip(*group.gather(list(sums.values())), strict=True), strict=True):
+        if len(set(values)) > 1:
+            raise RuntimeError(f"{name} is not the same in all processes")
 
 
 def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -154,13 +130,11 @@ def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 def learning_rate(optimiser: torch.optim.Optimizer, recipe: Recipe) -> Callable[[int], float]:
     """Sets and returns the learning rate of an epoch counted from 0; needs no state, so nothing to resume."""
-    for group in optimiser.param_groups:
-        group["initial_lr"] = recipe.lr
-    cosine = CosineLRScheduler(optimiser, t_initial=recipe.epochs, lr_min=0.0)
 
     def schedule(epoch: int) -> float:
-        if recipe.schedule == "cosine":
-            cosine.step(epoch)
+        cosine = 0.5 * recipe.lr * (1 + math.cos(math.pi * epoch / recipe.epochs))
+        for group in optimiser.param_groups:
+            group["lr"] = cosine if recipe.schedule == "cosine" else recipe.lr
         return optimiser.param_groups[0]["lr"]
 
     return schedule

@@ -8,18 +8,21 @@ import platform
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 import baselines
 from baselines import kernels
 from baselines.network import Network
-from harness import durable, environment
-from harness.checkpoint import Checkpoint, serialised
+from harness import distributed, durable, environment
+from harness.checkpoint import Checkpoint, State, serialised
+from harness.claim import Lost
 from harness.data import Data, load
+from harness.distributed import Group, PeerFailed
 from harness.errors import UserError
 from harness.plugins import load_plugins
 from harness.proof import prove
@@ -43,27 +46,53 @@ def run_cell(
 ) -> Status:
     """Train `cell` and write its result, or its failure with the reason, into the store.
 
-    `busy`: another process has the cell. `interrupted`: the checkpoint of the last finished epoch is there, and the
-    next call goes on from it. What a cell does wrong is recorded as its failure; what is wrong around it (a full disk,
-    data that has gone) raises UserError or OSError, and costs it nothing but the epoch it was at.
+    `busy`: another process has the cell. `interrupted`: what was done of it is saved, and the next call goes on from
+    there. What a cell does wrong is recorded as its failure; what is wrong around it (a full disk, data that has gone,
+    a lost process) raises UserError or OSError, and costs it at most what was not saved. Where the environment says
+    that this is one of several processes (see `distributed.py`), all of them call this, and the first alone records.
     """
-    store = Store(store_root)
+    group = distributed.join()
+    work = Work(cell, Store(store_root), data_root, plugins, threads, group)
+    with group.together():
+        return lead(work) if group.leads else follow(work)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A cell, what training it needs, and who does it."""
+
+    cell: Cell
+    store: Store
+    data_root: Path | None
+    plugins: tuple[str, ...]
+    threads: int
+    group: Group
+
+
+def lead(work: Work) -> Status:
+    """What the first process does, which is the only one as a rule."""
+    cell, store, group = work.cell, work.store, work.group
     if store.result(cell) is not None:
-        return "done"
+        return group.tell("done")
     claim = store.claim(cell)
     if claim is None:
-        return "busy"
+        return group.tell("busy")
     with claim:
         if store.result(cell) is not None:  # finished elsewhere between the look and the claim
-            return "done"
+            return group.tell("done")
+        group.tell("go")
         log = Log(store.folder(cell) / "log.txt")
         try:
-            result = attempt(cell, store, data_root, plugins, threads, claim.beat, log)
+            with group.together():
+                result = attempt(work, claim.beat, log)
             store.write_result(result)
             Checkpoint(store.folder(cell)).remove()
-        except KeyboardInterrupt:
-            log("interrupted; the next run goes on from the last finished epoch")
+        except KeyboardInterrupt as stop:
+            log(f"interrupted{f' {stop}, saved' if str(stop) else ''}; the next run goes on from what was saved last")
             return "interrupted"
+        except Lost as error:
+            log(str(error))
+            return "busy"
         except (UserError, OSError):
             raise
         except Exception as error:
@@ -72,25 +101,28 @@ def run_cell(
             store.write_failure(failure)
             return "failed"
         log(f"done: best {result.best_accuracy:.2f} % (epoch {result.best_epoch}), last {result.last_accuracy:.2f} %")
-        return "done"
+        return group.tell("done")
 
 
-def attempt(
-    cell: Cell,
-    store: Store,
-    data_root: Path | None,
-    plugins: tuple[str, ...],
-    threads: int,
-    beat: Callable[[], None],
-    log: Callable[[str], None],
-) -> Result:
+def follow(work: Work) -> Status:
+    """What every other process does: its share of the training, and no record of it."""
+    if (word := work.group.tell()) != "go":
+        return word
+    try:
+        with work.group.together():
+            fit(work, lambda pace: None, lambda text: None)
+            return work.group.tell()
+    except KeyboardInterrupt:
+        return "interrupted"
+    except (UserError, OSError):
+        raise
+    except Exception:  # the first process hears of it, and records it
+        return "failed"
+
+
+def attempt(work: Work, beat: Callable[[], None], log: Callable[[str], None]) -> Result:
     """One try at a cell, from its checkpoint or from the beginning."""
-    started = now()
-    load_plugins(plugins)
-    torch.set_num_threads(threads)
-    environment.deterministic()
-    data, network = prepare(cell, data_root)
-    log(f"{cell.label} {cell.key} on {device()}: {data.train.samples} training samples, {cell.recipe.epochs} epochs")
+    cell, store, started = work.cell, work.store, now()
 
     def report(pace: Pace) -> None:
         beat()
@@ -99,8 +131,7 @@ def attempt(
             done, speed = int(pace.epochs_done), pace.images_per_second
             log(f"epoch {done}/{cell.recipe.epochs}: {pace.accuracy:.2f} %, {speed:.0f} images/s")
 
-    checkpoint = Checkpoint(store.folder(cell))
-    state = train(network, data, cell.recipe, cell.seed, checkpoint, report)
+    data, network, state = fit(work, report, log)
     beat()
     proofs = prove(network, first(data, PROOF_SAMPLES, cell.recipe.batch))
     durable.write(store.folder(cell) / "weights.pt", serialised(network.state_dict()))
@@ -119,12 +150,37 @@ def attempt(
             name: {"fingerprint": split.fingerprint, "samples": split.samples}
             for name, split in (("train", data.train), ("test", data.test))
         },
-        environment=environment.describe() | {"neurons": kernels.state() if device().type == "cpu" else "eager loop"},
+        environment=environment.describe() | how(work.group),
         started=started,
         finished=now(),
         seconds=sum(state.curve.seconds),
         resumed=state.resumed,
     )
+
+
+def fit(work: Work, report: Callable[[Pace], None], log: Callable[[str], None]) -> tuple[Data, Network, State]:
+    """Train the cell's network; each process of the group on its share of every batch."""
+    cell, group = work.cell, work.group
+    load_plugins(work.plugins)
+    torch.set_num_threads(work.threads)
+    environment.deterministic()
+    environment.keep_memory()
+    data, network = prepare(cell, work.data_root)
+    where = f"{group.size} × {device()}" if group.size > 1 else str(device())
+    log(f"{cell.label} {cell.key} on {where}: {data.train.samples} training samples, {cell.recipe.epochs} epochs")
+    checkpoint = Checkpoint(work.store.folder(cell), log)
+    return data, network, train(network, data, cell.recipe, cell.seed, checkpoint, report, group)
+
+
+def how(group: Group) -> dict[str, Any]:
+    """What of the way it was computed a result records: processes, neurons, rounding of convolutions on a GPU.
+
+    Torch's default is left as it is there: cuDNN may round the factors of a float32 convolution to TF32.
+    """
+    if device().type == "cpu":
+        return {"processes": group.size, "neurons": kernels.state(device())}
+    convolutions = torch.backends.cudnn.conv.fp32_precision  # type: ignore[attr-defined]
+    return {"processes": group.size, "neurons": kernels.state(device()), "convolutions": convolutions}
 
 
 def prepare(cell: Cell, data_root: Path | None) -> tuple[Data, Network]:
@@ -145,7 +201,7 @@ def prepare(cell: Cell, data_root: Path | None) -> tuple[Data, Network]:
         surrogate=cell.recipe.surrogate,
         width=cell.recipe.width,
     )
-    return data, network.to(device(), getattr(torch, cell.recipe.precision))
+    return data, network.to(device()).in_precision(cell.recipe.precision)
 
 
 def time_step(cell: Cell, data_root: Path | None, steps: int = 3) -> float:
@@ -183,15 +239,20 @@ def first(data: Data, samples: int, batch: int) -> list[tuple[torch.Tensor, torc
 def describe_failure(cell: Cell, error: Exception) -> Failure:
     """Kind, one-line reason and traceback of what stopped a cell."""
     expected = isinstance(error, Diverged | FoldFailed)
-    reason = str(error) if expected else f"{type(error).__name__}: {error}"
+    reason = str(error) if expected or isinstance(error, PeerFailed) else f"{type(error).__name__}: {error}"
     return Failure(
         cell=cell,
         kind="diverged" if isinstance(error, Diverged) else "fold" if isinstance(error, FoldFailed) else "error",
         reason=" ".join(reason.split()),
         epoch=getattr(error, "epoch", 0),
         when=now(),
-        traceback="" if expected else "".join(traceback.format_exception(error)),
+        traceback="" if expected else where(error),
     )
+
+
+def where(error: Exception) -> str:
+    """Its traceback, of the process in which it happened."""
+    return error.traceback if isinstance(error, PeerFailed) else "".join(traceback.format_exception(error))
 
 
 def progress(pace: Pace, cell: Cell) -> Progress:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from harness.result import Curve, FoldProof, LayerCheck, Result
 from harness.spec import Cell
 
@@ -25,3 +27,12 @@ def result(cell: Cell, accuracy: float, **changes: Any) -> Result:
     given = {"curve": Curve(), "best_accuracy": accuracy, "best_epoch": 1, "last_accuracy": accuracy - 0.2}
     given |= {"parameters": 1, "proofs": (proof(),), "samples": {}, "environment": {}, "started": "", "finished": ""}
     return Result(cell=cell, seconds=1.0, **(given | changes))
+
+
+def metrics(result: Result) -> dict[str, object]:
+    """All of a result that must repeat: everything but clocks, machine and the number of attempts."""
+    everything = msgspec.to_builtins(result)
+    for name in ("environment", "started", "finished", "seconds", "resumed"):
+        del everything[name]
+    del everything["curve"]["seconds"]
+    return everything

@@ -45,6 +45,10 @@ def train(cell: Cell, store_root: Path, *rest: object) -> str:
     return _train(cell, store_root, seconds=0.05)
 
 
+def train_until_told(cell: Cell, store_root: Path, *rest: object) -> str:
+    return _train(cell, store_root, seconds=0.0, first=lambda: _wait_until(lambda: (store_root / "go").exists()))
+
+
 def train_slowly(cell: Cell, store_root: Path, *rest: object) -> str:
     return _train(cell, store_root, seconds=30.0)
 
@@ -75,6 +79,10 @@ def die_always(cell: Cell, store_root: Path, *rest: object) -> str:
     return "never"
 
 
+def die_odd_seeds(cell: Cell, store_root: Path, *rest: object) -> str:
+    return die_always(cell, store_root) if cell.seed % 2 else _train(cell, store_root, seconds=0.0)
+
+
 def stumble(cell: Cell, store_root: Path, *rest: object) -> str:
     raise ValueError("a mistake of the harness itself")
 
@@ -91,9 +99,13 @@ def wait_for_another(cell: Cell, store_root: Path, *rest: object) -> str:
 
 def _gpu_then_wait(store_root: Path) -> None:
     print(f"gpu {os.environ['CUDA_VISIBLE_DEVICES']}", flush=True)  # after the claim: one that lost the race is silent
+    _wait_until(lambda: len(list(store_root.glob("*/claim"))) >= 2)
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
-    while len(list(store_root.glob("*/claim"))) < 2:
-        assert time.monotonic() < deadline, "no other process came"
+    while not holds():
+        assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.02)
 
 

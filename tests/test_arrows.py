@@ -14,19 +14,18 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     "__main__",
     "cli",
-    "arguments catalogue doctor session show status",  # what the verbs do
-    "claims forecast launch plan progress render stats",
-    "job worker",  # one cell
-    "checkpoint proof train",
-    "claim data environment plugins store tables",
-    "columns decode durable errors frame process result spec",  # the nouns, and what knows nothing of them
+    "arguments cancel catalogue compare doctor export logs merge report session settings show standings starter status watch",  # what the verbs do
+    "claims comparison forecast history launch measure plan progress remote render stats submit",
+    "deaths job supervisor worker",  # one cell
+    "checkpoint distributed epoch proof tally train",
+    "claim clusters data environment fronts orphans plugins queue store tables",
+    "columns decode durable errors frame interrupts process result slurm spec",  # the nouns
     "baselines",
 )
 """From the top down: a module (of `harness/`, a folder counts as one) imports from its own layer and those below."""
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
 SAY = {"print", "input", "exit", "quit", "sys.exit", "os._exit", "sys.stdout.write", "sys.stderr.write", "SystemExit"}
-SPEAKERS = {"__main__", "cli", "checkpoint"}
-"""They print or leave; `checkpoint` does so inside a job, whose output is its log."""
+SPEAKERS = {"__main__", "cli", "supervisor"}
 
 
 def module(path: Path) -> str:

@@ -240,7 +240,7 @@ def test_choosing_by_name():
         ),
         (
             '{ kind = "cites", reference = 1, rows = { table = "table9" } }',
-            "claim 1 (x): unknown table `table9`; known: table1, table2",
+            "claim 1 (x): unknown table `table9`; known: ambiguities, table1, table2",
         ),
         (
             '{ kind = "compare", left = { table = "table2" }, right = { table = "table3" }, match = ["dataset"] }',

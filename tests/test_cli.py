@@ -60,6 +60,12 @@ def test_table_is_1_until_all_is_there(store: Path, capsys: pytest.CaptureFixtur
     assert [row["n"] for row in (record["rows"] if isinstance(record, dict) else record)] == [2, 2]
 
 
+def test_several_tables_are_one_csv(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(store, "table", "table1", "table6", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["table"] for row in rows] == ["table1"] * 12 + ["table6"] * 4
+
+
 def test_rows_without_a_method_do_not_count_as_missing(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(store, "table", "table2", "--only", "method=glif", "--format", "csv") == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
@@ -103,10 +109,10 @@ def test_a_truncated_result_is_told_moved_aside_and_trained_again(
     ("arguments", "message"),
     [
         ("tabel table1", "unknown verb `tabel`; did you mean `table`?"),
-        ("run table9", "unknown table or figure `table9`; known: figure2, table1, table2"),
+        ("run table9", "unknown table or figure `table9`; known: ambiguities, figure2, table1, table2"),
         ("run table1 --only method=mpnb", "--only: no row has method `mpnb`; did you mean `mpbn`?"),
         ("run table1 --sore x", "run: unknown argument `--sore`; did you mean `--store`?"),
-        ("run table1 --on slurm", "--on: unknown place `slurm`; known: inline, local"),
+        ("run table1 --on slurm", "--on: unknown place `slurm`; known: cpu, example, gpu, inline, local"),
         ("run table1 --jobs 0", "--jobs: `0` is no number of 1 or more"),
         ("run table1 --seeds x", "--seeds: `x` is no list of seeds"),
         ("run table1 --retry all", "unknown kind `all`; known: failed"),
@@ -118,7 +124,7 @@ def test_a_truncated_result_is_told_moved_aside_and_trained_again(
         ("run", "run: arguments are required: TABLE|FIGURE|CELL"),
         ("list method", "unknown kind `method`; did you mean `methods`?"),
         ("show 0123", "no cell `0123`"),
-        ("run no.toml", "no table or figure file `no.toml`; shipped: figure2, table1"),
+        ("run no.toml", "no table or figure file `no.toml`; shipped: figure2, ambiguities, table1"),
     ],
 )
 def test_bad_input_is_one_line_and_2(

@@ -29,7 +29,27 @@ def imported(*arguments: str) -> set[str]:
     return set(done.stderr.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("verb", ["", "run", "table", "figure", "claims", "status", "list", "show", "doctor"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "",
+        "run",
+        "compare",
+        "export",
+        "new",
+        "table",
+        "figure",
+        "claims",
+        "report",
+        "status",
+        "list",
+        "show",
+        "logs",
+        "cancel",
+        "merge",
+        "doctor",
+    ],
+)
 def test_help_is_light(verb: str) -> None:
     assert not imported(*verb.split(), "--help") & {*LIGHTER, "msgspec"}
 
@@ -39,6 +59,6 @@ def test_list_is_light(kind: str) -> None:
     assert not imported("list", kind) & (HEAVY if kind == "datasets" else LIGHTER)
 
 
-@pytest.mark.parametrize("arguments", [("table", "table2"), ("claims",), ("status",)])
+@pytest.mark.parametrize("arguments", [("table", "table2"), ("claims",), ("status",), ("show", "protocol")])
 def test_showing_an_empty_store_imports_no_torch(arguments: tuple[str, ...], tmp_path) -> None:
     assert not imported(*arguments, "--store", str(tmp_path)) & HEAVY

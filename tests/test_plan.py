@@ -12,7 +12,7 @@ from stand_in import make_cell, make_failure, make_result
 from harness.errors import UserError
 from harness.forecast import forecast
 from harness.plan import Context, Plan, parse_only, plan, plan_cells, state, stored_data
-from harness.spec import OFFICIAL, Cell, Overlay, Preset, Protocol, Recipe, Row, Table
+from harness.spec import OFFICIAL, Cell, Change, Overlay, Preset, Protocol, Recipe, Row, Table
 from harness.store import Store
 
 
@@ -71,6 +71,42 @@ def test_overlays_go_preset_then_architecture_then_data_set() -> None:
     assert planned.lines[0].cells[0].recipe == Recipe(epochs=5, width=0.25, lr=0.3, size=16)
     assert planned.lines[3].cells[0].recipe == Recipe(epochs=3, width=0.25, lr=0.3, size=16)
     assert {cell.dataset for cell in planned.cells} == {"digits"}
+
+
+def changed(**fields: object) -> Table:
+    one = msgspec.structs.replace(row("mpbn"), change=Change(**fields))  # type: ignore[arg-type]
+    return msgspec.structs.replace(TABLE, row=(row("mpbn"), one))
+
+
+def test_a_rows_own_change_goes_over_the_preset() -> None:
+    plain, other = plan(changed(epochs=7, surrogate="tanh"), replace(CONTEXT, preset=SMOKE)).lines
+    assert plain.cells[0].recipe == Recipe(epochs=5, width=0.25, lr=0.3, size=16)
+    assert other.cells[0].recipe == Recipe(epochs=7, width=0.25, lr=0.3, size=16, surrogate="tanh")
+    assert other.row.change.text == "epochs 7, surrogate tanh"
+
+
+@pytest.mark.parametrize(
+    ("has", "becomes"),
+    [
+        (("crop", "flip", "cutout"), ("crop", "flip", "autoaugment", "cutout")),
+        (("crop", "flip"), ("crop", "flip", "autoaugment")),
+        ((), ("autoaugment",)),
+    ],
+)
+def test_an_augmentation_is_added_to_whatever_there_is(has: tuple[str, ...], becomes: tuple[str, ...]) -> None:
+    protocol = Protocol(name="p", description="", recipe={"cifar10": Recipe(epochs=1, augmentation=has)})
+    _, line = plan(changed(insert_after={"flip": "autoaugment"}), replace(CONTEXT, protocol=protocol)).lines
+    assert line.cells[0].recipe.augmentation == becomes
+    assert line.row.change.text == "autoaugment after flip"
+
+
+def test_a_change_that_changes_nothing_is_a_blank() -> None:
+    """Else the row would be its own base, and a difference of 0 would be printed for a question that was not asked."""
+    recipe = Recipe(epochs=1, augmentation=("flip", "autoaugment"), surrogate="tanh")
+    context = replace(CONTEXT, protocol=Protocol(name="released", description="", recipe={"cifar10": recipe}))
+    for table in (changed(surrogate="tanh"), changed(insert_after={"flip": "autoaugment"})):
+        assert blanks(plan(table, context)) == ["", "as released has it"]
+    assert blanks(plan(changed(surrogate="ste"), context)) == ["", ""]
 
 
 def test_rows_outside_a_preset_are_shown_and_not_trained() -> None:

@@ -31,10 +31,11 @@ CONTRACT = "table,row,dataset,method,architecture,timesteps,paper_accuracy,paper
 
 def planned(name: str = "table1", preset: str | None = None, **changes: str) -> Plan:
     def line(number: int, row: Row) -> Line:
-        if row.method not in ("vanilla", "mpbn", "mpbn-element"):
+        if row.method not in ("vanilla", "mpbn", "mpbn-element") and name != "ambiguities":
             return Line(number=number, row=row, cells=(), blank="no method yet")
         fields = {key: getattr(row, key) for key in ("method", "architecture", "dataset", "timesteps")} | changes
-        cells = tuple(Cell(**fields, seed=seed, recipe=Recipe(epochs=4)) for seed in range(3))
+        recipe = row.change.onto(Recipe(epochs=4))
+        cells = tuple(Cell(**fields, seed=seed, recipe=recipe) for seed in range(3))
         return Line(number=number, row=row, cells=cells)
 
     table = load_table(name)
@@ -134,6 +135,45 @@ def test_stand_ins_go_by_their_own_name():
     row = rows_of(page)[0]
     assert (row["dataset"], row["trained_on"], row["verdict"]) == ("CIFAR-10", "digits", "not comparable")
     assert "preset smoke is not the paper" in render(page, "html")
+
+
+def test_differences_from_a_base_row_are_shown_seed_by_seed():
+    plan = planned("ambiguities")
+    gains = {1: (0.0, 0.0, 0.0), 2: (-1.0, -2.0, -3.0)}
+    held = {
+        cell.key: result(cell, 93.0 + cell.seed + gains[line.number][cell.seed], last_accuracy=91.0 + cell.seed)
+        for line in plan.lines[:2]
+        for cell in line.cells
+    }
+    page = table_page(plan, held)
+    first, second, third = rows_of(page)[:3]
+    assert (first["base"], first["base_difference"], first["best_minus_last"]) == ("", "", "2.00")
+    assert (second["method"], second["change"]) == ("MPBN, surrogate tanh", "surrogate tanh")
+    assert (second["base"], second["base_difference"], second["base_n"]) == ("1", "-2.00", "3")
+    assert (second["base_low"], second["base_high"]) == ("-4.4841", "0.4841")
+    assert (second["best_minus_last"], second["best_minus_last_std"]) == ("0.00", "1.00")
+    assert (third["base_difference"], third["base_n"]) == ("", "0")
+    text = terminal(page, width=160)
+    assert re.search(r"MPBN, surrogate tanh .* −2\.00 \[−4\.48, \+0\.48\] +0\.00±1\.00", text)
+    assert "(rows 2–5 from row 1; rows 7–9 from row 6)" in " ".join(text.split())
+    for form in FORMATS:
+        assert "4.48" in render(page, form)
+
+
+def test_a_table_without_bases_has_no_such_columns(page: Page):
+    assert not {"Δ base [95 %]", "Best−last"} & set(page.heads)
+    assert {row["base_difference"] for row in rows_of(page)} == {""}
+
+
+def test_several_pages_are_one_document():
+    pages = [table_page(planned("table1"), {}), table_page(planned("table6"), {})]
+    rows = list(csv.DictReader(io.StringIO(render(pages, "csv"))))
+    assert [row["table"] for row in rows] == ["table1"] * 12 + ["table6"] * 4
+    assert [len(page["rows"]) for page in json.loads(render(pages, "json"))] == [12, 4]
+    text = render(pages, "html")
+    assert text.count("<!doctype html>") == text.count("</html>") == 1 and text.count("<table>") == 2
+    assert render(pages[:1], "json") == render(pages[0], "json")
+    assert render(pages, "markdown") == "\n\n".join(render(page, "markdown") for page in pages)
 
 
 def test_variant_data_is_said():

@@ -11,26 +11,16 @@ import sys
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 import torch
+from outcomes import metrics
 from tiny import harness, write_tiny
 
 from harness import claim
-from harness.result import Result
 from harness.store import Store
 
 KILLS = int(os.environ.get("HARNESS_KILLS", "4"))
 """Ten in the long form: HARNESS_KILLS=10 python -m pytest tests/test_resume.py"""
-
-
-def metrics(result: Result) -> dict[str, object]:
-    """All of a result that must repeat: everything but clocks, machine and the number of attempts."""
-    everything = msgspec.to_builtins(result)
-    for name in ("environment", "started", "finished", "seconds", "resumed"):
-        del everything[name]
-    del everything["curve"]["seconds"]
-    return everything
 
 
 def weights(store: Store) -> dict[str, dict[str, torch.Tensor]]:

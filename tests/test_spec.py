@@ -10,7 +10,7 @@ import pytest
 
 from harness.plan import Context, plan
 from harness.result import Result
-from harness.spec import Cell, Recipe, canonical
+from harness.spec import Cell, Overlay, Recipe, canonical
 from harness.tables import load_preset, load_protocol, load_table
 
 GOLDEN = {
@@ -20,6 +20,8 @@ GOLDEN = {
     ("table1", "cpu", "paper", 3): "b2b8ebe200b7c688",
     ("table1", "smoke", "paper", 2): "644143cad746fb9d",
     ("table5", None, "paper", 8): "f7d9483200228eda",
+    ("ambiguities", "cpu", "paper", 2): "5d2e059f43765efd",
+    ("ambiguities", "cpu", "paper", 5): "ababf043d9977eaf",
 }
 COMMITTED = sorted((Path(__file__).parents[1] / "results" / "cpu").glob("*/result.json"))
 
@@ -67,10 +69,18 @@ def test_every_field_of_a_recipe_enters_the_key(field: str) -> None:
         "size": 16,
         "train_samples": 10,
         "test_samples": 10,
+        "bins": "time",
+        "split": "first-tenth:0123456789ab",
+        "decoder": "nvjpeg",
     }
     value = other.get(field) or getattr(CELL.recipe, field) * 2
     recipe = msgspec.structs.replace(CELL.recipe, **{field: value})
     assert msgspec.structs.replace(CELL, recipe=recipe).key != CELL.key
+
+
+def test_an_overlay_can_replace_every_field_of_a_recipe() -> None:
+    assert Overlay.__struct_fields__ == Recipe.__struct_fields__
+    assert Overlay().onto(CELL.recipe) == CELL.recipe
 
 
 def test_a_default_spelled_out_is_a_default_still() -> None:

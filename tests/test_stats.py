@@ -173,3 +173,25 @@ def test_folds_that_are_not_exact_are_not_called_so():
     assert "no fold proof" in summary(one, *missing).evidence
     wrong = [result(one.cells[0], 93.0, proofs=(proof(passed=False),)), *results(one, 93.0, 93.1, 93.2)[1:]]
     assert "2/3" in summary(one, *wrong).evidence.partition(",")[2]
+
+
+def test_a_paired_difference_is_scipys_over_the_seeds_both_finished() -> None:
+    left, right = line(seeds=5), line(seeds=5, method="vanilla")
+    a, b = [93.1, 92.7, 93.9, 93.3, 99.0], [92.0, 92.5, 92.1, 92.9]
+    held = results(right, *b, math.nan)
+    spread = stats.paired(results(left, *a), [*held[:4][::-1], held[4], None])
+    expected = scipy.stats.ttest_rel(a[:4], b)
+    assert spread.n == 4 and spread.mean == pytest.approx(np.mean(np.subtract(a[:4], b)))
+    low, high = expected.confidence_interval(0.95)
+    assert spread.interval == (pytest.approx(low), pytest.approx(high))
+    assert stats.paired(results(left, *a)[:1], held[1:]).mean is None
+
+
+def test_selection_is_best_minus_last_of_each_seed() -> None:
+    one = line()
+    held = [result(cell, 90.0, last_accuracy=last) for cell, last in zip(one.cells, (89.0, 88.5, 90.0), strict=True)]
+    selection = summary(one, *held).selection
+    assert (selection.n, selection.mean) == (3, pytest.approx(2.5 / 3))
+    assert selection.std == pytest.approx(np.std([1.0, 1.5, 0.0], ddof=1))
+    held[0] = result(one.cells[0], 90.0, last_accuracy=math.nan)
+    assert summary(one, *held).selection.mean is None, "a mean over the others would be a silent one"

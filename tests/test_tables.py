@@ -60,7 +60,7 @@ def test_csv_of_the_six_tables_is_the_papers():
 def test_counts():
     assert [len(load_table(name).row) for name in PAPER] == [12, 34, 28, 9, 9, 4]
     assert set(PAPER) <= set(table_names())
-    assert not {"claims", "names"} & set(table_names())
+    assert not {"claims", "names", "settings"} & set(table_names())
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -115,6 +115,14 @@ def test_smoke_stands_in_for_every_data_set_and_cpu_for_none():
         (HEAD + ROW % ', accuracy = "90"', ["mine.toml: row 1: `accuracy`: expected `float | null`, got `str`"]),
         (HEAD + ROW % ", accuracy = 901", ["mine.toml: row 1: `accuracy` is 901.0; write percent, 0 to 100"]),
         (HEAD + ROW % ", accuracy = nan", ["mine.toml: row 1: `accuracy` is nan; write percent, 0 to 100"]),
+        (HEAD + ROW % ", base = 1", ["mine.toml: row 1: `base` is 1; write the number of another row, from 1"]),
+        (
+            HEAD + ROW % ', change = { surogate = "tanh", insert_after = ["flip"] }',
+            [
+                "mine.toml: row 1: change: unknown key `surogate`; did you mean `surrogate`?",
+                "mine.toml: row 1: change: `insert_after`: expected `table`, got `array`",
+            ],
+        ),
         (HEAD + "row = []\n", ["mine.toml: has no rows; write at least one [[row]]"]),
         (HEAD + "row = 3\n", ["mine.toml: `row`: expected `array`, got `int`"]),
         (HEAD + "row = [3]\n", ["mine.toml: `row 1`: expected `table`, got `int`"]),
@@ -148,6 +156,46 @@ def test_every_problem_of_a_file_in_one_line_each(tmp_path: Path, text: str, pro
     assert all(line.startswith(expected) for line, expected in zip(sorted(told), sorted(problems), strict=True)), told
 
 
+def test_a_base_of_another_data_set_is_refused(tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    one = 'method = "mpbn"\narchitecture = "resnet20"\ntimesteps = 2\n'
+    path.write_text(f'{HEAD}[[row]]\n{one}dataset = "cifar10"\n[[row]]\n{one}dataset = "cifar100"\nbase = 1\n')
+    with pytest.raises(UserErrors, match=r"mine\.toml: row 2: `base` is row 1, of another data set"):
+        load_table(path)
+
+
+def test_the_open_questions_are_asked_one_at_a_time():
+    """A row differs from its base in the method or in one thing of the recipe, and each question is asked of both."""
+    rows = load_table("ambiguities").row
+    asked: dict[int, list[str]] = {}
+    for row in (row for row in rows if row.base is not None):
+        base = rows[row.base - 1]
+        assert base.base is None and not base.change.text
+        assert (row.dataset, row.architecture, row.timesteps) == (base.dataset, base.architecture, base.timesteps)
+        other = [name for name in row.change.__struct_fields__ if getattr(row.change, name) not in (None, {})]
+        assert len(other) + (row.method != base.method) == 1
+        asked.setdefault(row.base, []).append(row.change.text or row.method.removeprefix(f"{base.method}-"))
+    both = {"surrogate tanh", "detached-reset", "autoaugment after flip"}
+    assert [set(questions) for questions in asked.values()] == [{*both, "normalised-potential"}, both]
+
+
+def test_the_bases_are_cells_of_table_1():
+    import baselines
+    from harness.plan import Context, plan
+
+    context = Context(
+        protocol=load_protocol("paper"),
+        preset=load_preset("cpu"),
+        seeds=(0, 1, 2),
+        methods=baselines.METHODS,
+        architectures=baselines.ARCHITECTURES,
+        datasets={"cifar10"},
+    )
+    mine, table1 = (plan(load_table(name), context) for name in ("ambiguities", "table1"))
+    assert len(mine.cells) == 27
+    assert set(mine.cells) & set(table1.cells) == {*mine.lines[0].cells, *mine.lines[5].cells}
+
+
 def test_a_table_of_the_users_own(tmp_path: Path):
     path = tmp_path / "mine.toml"
     path.write_text(HEAD + ROW % ', accuracy = 90, label = "ours"')
@@ -160,7 +208,7 @@ def test_unreadable_and_foreign_files(tmp_path: Path):
     (tmp_path / "latin.toml").write_bytes(b'name = "M\xfcller"\n')
     with pytest.raises(UserErrors, match=r"latin\.toml: not UTF-8 text: byte 9 is not"):
         load_table(tmp_path / "latin.toml")
-    with pytest.raises(UserError, match=r"no table file `nowhere/t.toml`; shipped: table1, "):
+    with pytest.raises(UserError, match=r"no table file `nowhere/t.toml`; shipped: ambiguities, table1, "):
         load_table("nowhere/t.toml")
 
 

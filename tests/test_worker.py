@@ -54,11 +54,16 @@ def test_only_kernels_decay() -> None:
 
 
 def test_the_cosine_goes_from_lr_to_zero_once_an_epoch() -> None:
+    """To the bit as timm's, whose import would take longer than torch's own in every job."""
+    from timm.scheduler.cosine_lr import CosineLRScheduler
+
+    for lr, epochs in ((0.1, 400), (0.05, 8), (3e-4, 7), (0.3, 2)):
+        optimiser, theirs = (torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=lr) for _ in range(2))
+        rate, cosine = learning_rate(optimiser, Recipe(epochs=epochs, lr=lr)), CosineLRScheduler(theirs, epochs)
+        for epoch in range(epochs):
+            cosine.step(epoch)
+            assert rate(epoch) == optimiser.param_groups[0]["lr"] == theirs.param_groups[0]["lr"]
     optimiser = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1)
-    rate = learning_rate(optimiser, Recipe(epochs=400, lr=0.1))
-    for epoch in (0, 1, 7, 200, 399):
-        assert rate(epoch) == pytest.approx(0.05 * (1 + math.cos(math.pi * epoch / 400)), rel=1e-12)
-        assert optimiser.param_groups[0]["lr"] == rate(epoch)
     constant = learning_rate(optimiser, Recipe(epochs=400, lr=0.3, schedule="constant"))
     assert constant(0) == constant(399)
 
@@ -98,6 +103,21 @@ def test_a_finished_cell_carries_its_evidence(tmp_path: Path) -> None:
     assert result.samples["train"]["samples"] == 100 and len(result.samples["test"]["fingerprint"]) == 64
     assert result.environment["threads"] == 1
     assert worker.run_cell(one, tmp_path) == "done", "again: nothing to do"
+
+
+def test_a_network_that_carries_the_normalised_potential_is_proved_as_what_it_is(tmp_path: Path) -> None:
+    """Its MPBN goes into leak and threshold, which rounds: exactness is claimed in float64 alone."""
+    one = cell("mpbn-normalised-potential")
+    assert worker.run_cell(one, tmp_path) == "done", outcome(tmp_path, one)
+    result = outcome(tmp_path, one)
+    assert isinstance(result, Result)
+    assert [(p.fold, p.precision, p.exact) for p in result.proofs] == [
+        (fold, precision, precision == "float64")
+        for precision in ("float32", "float64")
+        for fold in ("mpbn-leak", "norm-conv")
+    ]
+    assert all(p.passed and sum(layer.spikes for layer in p.layers) > 0 for p in result.proofs)
+    assert all(p.mismatches == 0 for p in result.proofs if p.exact)
 
 
 def test_float64_trains_too(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from baselines.architectures._layers import DropoutOverTime, Head, Tail, halved, initialise, scaled
 from baselines.method import ConvNorm, Parts, Shape
+from baselines.parts.convolution import AvgPool2d
 
 Stage: TypeAlias = tuple[int, int, int]
 """(channels before the width multiplier, blocks, stride of the first block)."""
@@ -93,7 +94,7 @@ def strided_shortcut(parts: Parts, shape: Shape, inputs: int, stride: int, *, bi
 
 def averaged_shortcut(parts: Parts, shape: Shape, inputs: int, stride: int) -> nn.Module:
     """AvgDown: average pooling takes the stride, then a 1x1 convolution and normalisation."""
-    pool = nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)
+    pool = AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)
     return nn.Sequential(pool, parts.conv_norm(inputs, shape[0], kernel=1, branches=2))
 
 
@@ -161,7 +162,7 @@ def same_size_stem(
             shape = (channels, *shape[1:])
             layers.append(parts.neuron(shape))
         if pool:
-            layers.append(nn.AvgPool2d(2))
+            layers.append(AvgPool2d(2))
             shape = (channels, shape[1] // 2, shape[2] // 2)
         return layers, shape
 
@@ -176,7 +177,7 @@ def imagenet_convolution(parts: Parts, shape: Shape, channels: int) -> tuple[Con
 def imagenet_stem(parts: Parts, shape: Shape, channels: int) -> tuple[list[nn.Module], Shape]:
     """7x7 convolution of stride 2, norm, neuron, 3x3 average pool of stride 2 (torchvision pools by maximum)."""
     convolution, shape = imagenet_convolution(parts, shape, channels)
-    return [convolution, parts.neuron(shape), nn.AvgPool2d(3, 2, 1)], halved(shape)
+    return [convolution, parts.neuron(shape), AvgPool2d(3, 2, 1)], halved(shape)
 
 
 def maximum_stem(parts: Parts, shape: Shape, channels: int) -> tuple[list[nn.Module], Shape]:

@@ -1,81 +1,78 @@
-"""Fused CPU kernel of the LIF recurrence: compiled from `neuron.c` at first use, kept in the user's cache folder.
+"""Back ends of the one recurrence: which of them computes a layer of neurons, and which are there.
 
-Serves training in float32 on the CPU; everything else runs the loop in `baselines/parts/neurons.py`, which stays the
-reference. Without a C compiler, or with the environment variable BASELINES_KERNEL=off, that loop runs everywhere.
+    loop      `baselines/parts/neurons.py` with autograd: the reference; any precision, any neuron
+    manual    the adjoint by hand in torch operations; any device, no compiler
+    compiled  fused C kernels on the CPU
+    triton    fused kernels on a GPU
+
+The environment variable BASELINES_BACKEND names one to force; a layer that it does not serve runs the loop.
 """
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
 import os
-import platform
-import shutil
-import subprocess
-import tempfile
 from functools import cache
-from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
-SOURCE = Path(__file__).with_name("neuron.c")
-COMPILE = ("-O3", "-march=native", "-ffast-math", "-fPIC", "-fopenmp", "-std=gnu11", "-c")
-LINK = ("-shared", "-fopenmp", "-lm")  # without -ffast-math, which would switch off denormals in the whole process
+import torch
+
+from baselines.kernels import compiled, manual
+
+if TYPE_CHECKING:
+    from baselines.kernels.recurrence import Backend
+
+VARIABLE = "BASELINES_BACKEND"
+NAMES = ("loop", "manual", "compiled", "triton")
+LOOP = "loop over torch operations with autograd"
 
 
-class Layer(ctypes.Structure):
-    """The C struct of the same name."""
+def chosen(device: torch.device) -> Backend | None:
+    """The back end of layers in float32 on `device`; None: the loop. Raises ValueError for an unknown name."""
+    forced = os.environ.get(VARIABLE, "")
+    if forced:
+        return _named(forced, device)
+    if device.type == "cpu":
+        return _named("compiled", device) or cast("Backend", manual)
+    return _named("triton", device) or cast("Backend", manual)
 
-    _fields_ = (
-        *((name, ctypes.c_long) for name in "TRC"),
-        *((name, ctypes.c_float) for name in ("tau", "v_th", "eps")),
-        ("norm", ctypes.c_int),
-        ("k", ctypes.c_float),
-        ("threads", ctypes.c_int),
-    )
+
+def state(device: torch.device | str = "cpu") -> str:
+    """For people and records: what computes the neurons on `device`, and why not something faster."""
+    device = torch.device(device)
+    backend = chosen(device)
+    name = LOOP if backend is None else backend.NAME
+    if os.environ.get(VARIABLE, ""):
+        return f"{name} ({VARIABLE}={os.environ[VARIABLE]})"
+    if backend is not cast("Backend", manual):
+        return name
+    missing = "C compiler: install gcc or clang" if device.type == "cpu" else "Triton: install triton"
+    return f"{name} (no {missing} to train faster)"
+
+
+def _named(name: str, device: torch.device) -> Backend | None:
+    """The back end `name`; None for the loop and where it cannot run on `device`."""
+    if name not in NAMES:
+        raise ValueError(f"{VARIABLE} is {name!r}: set it to one of {', '.join(NAMES)}, or not at all")
+    if name == "manual":
+        return cast("Backend", manual)
+    if name == "compiled" and device.type == "cpu" and compiled.library() is not None:
+        return cast("Backend", compiled)
+    if name == "triton" and (device.type == "cuda" or interpreted()):
+        return cast("Backend", triton())
+    return None
+
+
+def interpreted() -> bool:
+    """Whether Triton runs through its interpreter, on the CPU: for tests."""
+    return os.environ.get("TRITON_INTERPRET", "") == "1"
 
 
 @cache
-def library() -> ctypes.CDLL | None:
-    """The compiled kernel, or None where there is none to be had; `state()` says why."""
-    if os.environ.get("BASELINES_KERNEL", "on") == "off" or compiler() is None:
-        return None
+def triton() -> ModuleType | None:
+    """The Triton back end, or None where Triton is not installed."""
     try:
-        return ctypes.CDLL(str(build()))
-    except (OSError, subprocess.CalledProcessError):
+        from baselines.kernels import on_gpu
+    except ImportError:
         return None
-
-
-def state() -> str:
-    """For people and records: which code runs the neurons of a CPU training run."""
-    if library() is not None:
-        return "fused CPU kernel"
-    if os.environ.get("BASELINES_KERNEL", "on") == "off":
-        return "eager loop (BASELINES_KERNEL=off)"
-    return "eager loop (no C compiler: install gcc or clang to train faster)"
-
-
-def compiler() -> str | None:
-    return next((path for name in (os.environ.get("CC", "cc"), "gcc", "clang") if (path := shutil.which(name))), None)
-
-
-def build() -> Path:
-    """Compile into the cache unless it is there, under a name that changes with source, flags and processor."""
-    identity = "\0".join((SOURCE.read_text(), *COMPILE, *LINK, str(compiler()), processor()))
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snn-baselines"
-    target = folder / f"neuron-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
-    if target.exists():
-        return target
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        compiled, linked = Path(scratch) / "neuron.o", Path(scratch) / "neuron.so"
-        for command in ((*COMPILE, str(SOURCE), "-o", str(compiled)), (str(compiled), *LINK, "-o", str(linked))):
-            subprocess.run([str(compiler()), *command], check=True, capture_output=True)
-        linked.replace(target)
-    return target
-
-
-def processor() -> str:
-    """What -march=native depends on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    return f"{platform.machine()} {platform.processor()} {flags}"
+    return on_gpu

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from baselines.parts import fused
+from baselines.kernels import dispatch
+from baselines.kernels.recurrence import columns
 from baselines.parts.potential import NoNorm, PotentialNorm
 from baselines.parts.surrogates import Surrogate, spike
 
@@ -28,10 +30,16 @@ class Leak:
 
 @dataclass(frozen=True)
 class HardReset:
-    """v(t) = u(t) (1 - s(t)) (Eq. 2). Not detached: the surrogate gradient flows through the reset too."""
+    """v(t) = u(t) (1 - s(t)) (Eq. 2). The surrogate gradient flows through the reset too, unless it is detached."""
+
+    detach: bool = False
 
     def __call__(self, u: Tensor, s: Tensor) -> Tensor:
-        return u * (1 - s)
+        return u * (1 - (s.detach() if self.detach else s))
+
+
+Carry: TypeAlias = Literal["raw", "normalised"]
+"""Which potential goes on to the next step: u(t) (Eq. 2), or z(t), with which MPBN no longer folds into V."""
 
 
 class Fire(nn.Module):
@@ -48,6 +56,40 @@ class Fire(nn.Module):
         return f"v_th={self.v_th}, surrogate={self.surrogate}"
 
 
+class FoldedFire(nn.Module):
+    """s(t) = 1 iff sign · u(t) > θ, one θ and sign a channel or element. For inference: it has no gradient.
+
+    The sign is -1 where λ < 0, since there the comparison turns round, which the paper leaves out.
+    """
+
+    thresholds: Tensor
+    """(H·W·C,), as channels-last activations lie in memory; so are the signs, None where all are +1."""
+    signs: Tensor | None
+
+    def __init__(self, threshold: Tensor, sign: Tensor) -> None:
+        """Both (C, 1, 1) or (C, H, W)."""
+        super().__init__()
+        self.shape = tuple(threshold.shape)
+        self.register_buffer("thresholds", columns(threshold, self.shape))
+        self.register_buffer("signs", columns(sign, self.shape) if (sign < 0).any() else None)
+
+    @property
+    def threshold(self) -> Tensor:
+        return self._frame(self.thresholds)
+
+    @property
+    def sign(self) -> Tensor | None:
+        return None if self.signs is None else self._frame(self.signs)
+
+    def _frame(self, column: Tensor) -> Tensor:
+        channels, height, width = self.shape
+        return column.view(height, width, channels).permute(2, 0, 1)
+
+    def forward(self, u: Tensor) -> Tensor:
+        oriented = u if self.sign is None else self.sign * u
+        return (oriented > self.threshold).to(u.dtype)
+
+
 class SpikingNeuron(nn.Module):
     """A layer of neurons: currents (T·B, C, H, W) -> spikes of the same shape. Starts every call from v(0) = 0."""
 
@@ -58,14 +100,20 @@ class SpikingNeuron(nn.Module):
         normalise: nn.Module,
         fire: nn.Module,
         reset: Callable[[Tensor, Tensor], Tensor],
+        carry: Carry = "raw",
     ) -> None:
         super().__init__()
-        self.timesteps = timesteps
+        self.timesteps, self.carry = timesteps, carry
         self.charge, self.normalise, self.fire, self.reset = charge, normalise, fire, reset
 
     def forward(self, x: Tensor) -> Tensor:
-        if fused.serves(self, x):
-            return fused.run(self, x)
+        x = x.float() if x.dtype == torch.bfloat16 else x  # potentials are never kept in half precision
+        if (backend := dispatch.backend_for(self, x)) is not None:
+            return dispatch.run(backend, self, x)
+        return self.loop(x)
+
+    def loop(self, x: Tensor) -> Tensor:
+        """The reference: any parts, any precision, autograd backward."""
         currents = x.unflatten(0, (self.timesteps, -1))
         v = torch.zeros_like(currents[0])
         spikes = []
@@ -73,7 +121,7 @@ class SpikingNeuron(nn.Module):
             u = self.charge(v, x_t)  # Eq. 1, Eq. 6
             z = self.normalise(u)  # Eq. 7; the identity without MPBN
             s = self.fire(z)  # Eq. 8
-            v = self.reset(u, s)  # Eq. 2, on the raw potential: only then does MPBN fold into V (Eq. 10)
+            v = self.reset(u if self.carry == "raw" else z, s)  # Eq. 2: on u, since only then MPBN folds into V
             spikes.append(s)
         return torch.cat(spikes)
 
@@ -86,11 +134,12 @@ class Neuron:
     normalise: PotentialNorm = field(default_factory=NoNorm)
     v_th: float = 0.5
     reset: Callable[[Tensor, Tensor], Tensor] = field(default_factory=HardReset)
+    carry: Carry = "raw"
 
     def build(self, shape: tuple[int, int, int], timesteps: int, surrogate: Surrogate) -> SpikingNeuron:
         """A layer of neurons over one frame of `shape` (C, H, W)."""
         fire = Fire(self.v_th, surrogate)
-        return SpikingNeuron(timesteps, self.charge, self.normalise.build(shape), fire, self.reset)
+        return SpikingNeuron(timesteps, self.charge, self.normalise.build(shape), fire, self.reset, self.carry)
 
 
 LIF = Neuron()

@@ -13,11 +13,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from baselines.parts import synchronised
+
 
 class Normalisation(Protocol):
     def build(self, channels: int, timesteps: int, v_th: float, branches: int) -> nn.Module:
         """A module (T·B, C, H, W) -> the same shape."""
         ...
+
+
+class JointBatchNorm(nn.BatchNorm2d):
+    """torch's BN, and where several processes train together, over the samples of all."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not (self.training and synchronised.needed()):
+            return super().forward(input)
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        return self.with_batch_statistics(input, self.weight)
+
+    def with_batch_statistics(self, x: Tensor, weight: Tensor) -> Tensor:
+        mean, var = self.running_mean, self.running_var
+        assert mean is not None and var is not None
+        return synchronised.batch_norm(x, mean, var, weight, self.bias, self.momentum or 0.0, self.eps)
 
 
 @dataclass(frozen=True)
@@ -28,10 +46,10 @@ class BatchNorm:
     momentum: float = 0.1
 
     def build(self, channels: int, timesteps: int, v_th: float, branches: int) -> nn.Module:
-        return nn.BatchNorm2d(channels, self.eps, self.momentum)
+        return JointBatchNorm(channels, self.eps, self.momentum)
 
 
-class ThresholdDependentBatchNorm(nn.BatchNorm2d):
+class ThresholdDependentBatchNorm(JointBatchNorm):
     """y = λ · αV · (x - μ) / sqrt(σ² + ε) + β, with λ starting at 1 (Zheng et al. 2021, tdBN).
 
     The factor αV is kept apart from λ: an initial scale of αV would be decayed and trained differently.
@@ -42,8 +60,10 @@ class ThresholdDependentBatchNorm(nn.BatchNorm2d):
         self.scale = scale
 
     def forward(self, input: Tensor) -> Tensor:
-        weight, mean, var = self.weight * self.scale, self.running_mean, self.running_var
-        return F.batch_norm(input, mean, var, weight, self.bias, self.training, self.momentum or 0.0, self.eps)
+        weight = self.weight * self.scale
+        if self.training:
+            return self.with_batch_statistics(input, weight)
+        return F.batch_norm(input, self.running_mean, self.running_var, weight, self.bias, eps=self.eps)
 
 
 @dataclass(frozen=True)
@@ -62,7 +82,7 @@ class TemporalEffectiveBatchNorm(nn.Module):
 
     def __init__(self, channels: int, timesteps: int, eps: float, momentum: float) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, eps, momentum)
+        self.norm = JointBatchNorm(channels, eps, momentum)
         self.p = nn.Parameter(torch.ones(timesteps))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from baselines.parts import synchronised
 
 
 class PotentialNorm(Protocol):
@@ -48,8 +49,8 @@ class MPBN(nn.Module):
         if not self.training:
             return self.evaluate(u)
         flat = u if self.weight.numel() == u.shape[1] else u.flatten(1)
-        z = F.batch_norm(
-            flat, self.running_mean, self.running_var, self.weight, self.bias, True, self.momentum, self.eps
+        z = synchronised.batch_norm(
+            flat, self.running_mean, self.running_var, self.weight, self.bias, self.momentum, self.eps
         )
         return z.view_as(u)
 
@@ -59,9 +60,12 @@ class MPBN(nn.Module):
         Three separate roundings, each monotone in u: that is what lets folding find the very float at which the
         neuron begins to fire. A fused kernel could round differently from one position of a tensor to the next.
         """
-        slope = self.weight / torch.sqrt(self.running_var + self.eps)
-        mean, slope, shift = (p.view(self.shape) for p in (self.running_mean, slope, self.bias))
+        mean, slope, shift = (p.view(self.shape) for p in (self.running_mean, self.slope(), self.bias))
         return (u - mean) * slope + shift
+
+    def slope(self) -> Tensor:
+        """λ / sqrt(σ² + ε), of the running statistics."""
+        return self.weight / torch.sqrt(self.running_var + self.eps)
 
     def extra_repr(self) -> str:
         return f"{self.shape}, eps={self.eps}, momentum={self.momentum}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,7 +12,7 @@ from harness.claims.spec import Check, Claim, Compare, Folds, Place, Spread, pai
 from harness.plan import Line, Plan
 from harness.result import Failure, Result
 from harness.spec import Table
-from harness.stats import Outcome, Sample, fold_exact, sample
+from harness.stats import Outcome, Sample, fold_exact, paired, sample
 from harness.tables import display
 
 
@@ -81,35 +81,34 @@ def _differences(
     elif isinstance(check, Spread) or (isinstance(check, Compare) and check.relation == "above"):
         low, high = (check.low, check.high) if isinstance(check, Spread) else (check.by, math.inf)
         for left, right in pairs(check, tables):
-            a, b = (_by_seed(_outcomes(place, lines, outcomes)) for place in (left, right))
-            paired = sample([a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())])
+            spread = paired(*(_outcomes(place, lines, outcomes) for place in (left, right)))
             yield Difference(
                 pair=f"{display('dataset', left.row.dataset)}: {left.name} {MINUS} {right.name}",
-                sample=paired,
-                verdict=_side(paired, low, high),
-                p=_p_value(paired, low),
+                sample=spread,
+                verdict=_side(spread, low, high),
+                p=_p_value(spread, low),
             )
 
 
-def _side(paired: Sample, low: float, high: float) -> MeasuredVerdict:
+def _side(difference: Sample, low: float, high: float) -> MeasuredVerdict:
     """Where the interval of the difference lies against the claimed range (low, high)."""
-    if paired.n == 0:
+    if difference.n == 0:
         return MeasuredVerdict.NOT_MEASURED
-    if paired.interval is None:
+    if difference.interval is None:
         return MeasuredVerdict.CANNOT_TELL
-    if low < paired.interval[0] and paired.interval[1] < high:
+    if low < difference.interval[0] and difference.interval[1] < high:
         return MeasuredVerdict.HOLDS
-    outside = paired.interval[1] <= low or paired.interval[0] >= high
+    outside = difference.interval[1] <= low or difference.interval[0] >= high
     return MeasuredVerdict.FAILS if outside else MeasuredVerdict.CANNOT_TELL
 
 
-def _p_value(paired: Sample, margin: float) -> float | None:
-    if paired.mean is None or not paired.std:
+def _p_value(difference: Sample, margin: float) -> float | None:
+    if difference.mean is None or not difference.std:
         return None
     from scipy.special import stdtr  # late: see stats.quantile
 
-    t = (paired.mean - margin) / (paired.std / math.sqrt(paired.n))
-    return float(2 * stdtr(paired.n - 1, -abs(t)))
+    t = (difference.mean - margin) / (difference.std / math.sqrt(difference.n))
+    return float(2 * stdtr(difference.n - 1, -abs(t)))
 
 
 def _folds(place: Place, outcomes: Sequence[Outcome]) -> Difference:
@@ -134,10 +133,6 @@ def _outcomes(
 ) -> tuple[Outcome, ...]:
     line = lines.get((place.table, place.number))
     return tuple(outcomes.get(cell.key) for cell in line.cells) if line else ()
-
-
-def _by_seed(outcomes: Iterable[Outcome]) -> dict[int, float]:
-    return {o.cell.seed: o.accuracy for o in outcomes if isinstance(o, Result) and math.isfinite(o.accuracy)}
 
 
 def _told(difference: Difference) -> str:

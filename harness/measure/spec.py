@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, Literal, TypeAlias
 
+import msgspec
+
 from harness.result import Record
 from harness.spec import Spec
 
@@ -110,7 +112,7 @@ class Timing(Record, frozen=True):
     """How far from 1 a ratio that is claimed to be 1 may be."""
     verdict: str = ""
     """Empty for the reference and the control."""
-    figures: dict[str, float] = {}
+    figures: dict[str, float] = msgspec.field(default_factory=dict)
     """What else was measured of the subject, by name with its unit: ``saved MiB``."""
 
 
@@ -123,5 +125,5 @@ class Benched(Record, frozen=True):
     timings: tuple[Timing, ...]
     environment: dict[str, Any]
     when: str
-    growth: dict[str, float] = {}
+    growth: dict[str, float] = msgspec.field(default_factory=dict)
     """``milliseconds over T, ours``: the exponent of a power law, where a grid varies one size alone."""

@@ -27,7 +27,7 @@ from harness.measure.judge import CONTROL, judged, timer_of
 from harness.measure.memory import MIB, peak_bytes, saved_bytes
 from harness.measure.networks import CLASSES, SHAPE, noise
 from harness.measure.sidebyside import interleave
-from harness.measure.spec import Implementation, Setting, Timing, Training
+from harness.measure.spec import Setting, Timing, Training
 
 Step = Callable[[], object]
 
@@ -66,7 +66,7 @@ def _in(setting: Setting, bench: Training, device: torch.device, tell: Callable[
 class Stepper:
     """One training step of one implementation, again and again on the same images."""
 
-    def __init__(self, name: Implementation, setting: Setting, device: torch.device) -> None:
+    def __init__(self, name: str, setting: Setting, device: torch.device) -> None:
         self.variant = VARIANTS[name]
         torch.manual_seed(0)
         method = baselines.METHODS.get(setting.method)
@@ -163,7 +163,7 @@ def _jelly(method: Method) -> JellyNeuron:
     return JellyNeuron(neuron.charge.tau, neuron.v_th, not isinstance(neuron.normalise, NoNorm))  # type: ignore[attr-defined]
 
 
-VARIANTS: Mapping[Implementation, Variant] = {
+VARIANTS: Mapping[str, Variant] = {
     "ours": Variant(),
     "ours, recompute": Variant(recompute="everything"),
     "ours, no compiler": Variant(backend="manual"),
@@ -174,7 +174,7 @@ VARIANTS: Mapping[Implementation, Variant] = {
 
 
 @functools.cache
-def _is_here(name: Implementation, setting: Setting, tell: Callable[[str], None]) -> bool:
+def _is_here(name: str, setting: Setting, tell: Callable[[str], None]) -> bool:
     try:
         Stepper(name, setting, torch.device("cpu"))()
     except ImportError as error:

@@ -7,7 +7,7 @@ print(render(page, "terminal"))
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import UserError, did_you_mean
@@ -30,12 +30,17 @@ FORMATS = {
 __all__ = ["FORMATS", "Column", "Line", "Page", "claims_page", "draw_figure", "render", "table_page"]
 
 
-def render(page: Page, form: str = "terminal") -> str:
-    """`page` as text without a newline at its end. Raises UserError for an unknown format."""
+DOCUMENTS = ("html", "csv", "json")
+"""Formats that know a document, which several pages share: their functions take all of them."""
+
+
+def render(page: Page | Sequence[Page], form: str = "terminal") -> str:
+    """One page, or several, as text without a newline at its end. Raises UserError for an unknown format."""
     if form not in FORMATS:
         raise UserError(f"unknown format `{form}`", "--format", did_you_mean(form, FORMATS))
-    module = importlib.import_module(f"{__name__}.{FORMATS[form]}")
-    return getattr(module, form)(page).rstrip("\n")
+    write = getattr(importlib.import_module(f"{__name__}.{FORMATS[form]}"), form)
+    pages = [page] if isinstance(page, Page) else page
+    return write(*pages).rstrip("\n") if form in DOCUMENTS else "\n\n".join(write(each).rstrip("\n") for each in pages)
 
 
 def draw_figure(plan: Plan, outcomes: Mapping[str, Outcome], folder: Path) -> list[str]:

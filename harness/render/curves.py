@@ -108,6 +108,11 @@ def files(figure: Figure, title: str) -> dict[str, bytes]:
     return {form: _bytes(figure, form, metadata.get(form, {"Title": title})) for form in ("svg", "pdf", "png")}
 
 
+@style.context(["default", STYLE])
+def svg(figure: Figure, title: str) -> str:
+    return _bytes(figure, "svg", {"Date": None, "Title": title}).decode()
+
+
 def _draw_panel(axes: Axes, panel: Panel, data: pd.DataFrame) -> None:
     axes.set_title(panel.title)
     if panel.blank:

@@ -113,8 +113,12 @@ def write(plan: Plan, outcomes: Mapping[str, Outcome], folder: Path) -> list[str
     durable.make_folder(folder)
     for suffix, content in files.items():
         durable.write(folder / f"{stem}.{suffix}", content)
-    told = [f"{group.title}: {'; '.join(group.standings)}" for group in _groups(plan, outcomes)]
-    return [*(str(folder / f"{stem}.{suffix}") for suffix in files), *told]
+    return [*(str(folder / f"{stem}.{suffix}") for suffix in files), *_told(plan, outcomes)]
+
+
+def inline(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[str, list[str]]:
+    """The picture as SVG, and a line a panel: what a page takes in."""
+    return curves.svg(draw(plan, outcomes)[0], _title(plan)), _told(plan, outcomes)
 
 
 def draw(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[Picture, DataFrame]:
@@ -153,6 +157,10 @@ def _drawn(line: Line, plan: Plan, outcomes: Mapping[str, Outcome]) -> Drawn:
         results=tuple(result for result in found if frame.whole(result)),
         broken=tuple(result.cell.seed for result in found if not frame.whole(result)),
     )
+
+
+def _told(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
+    return [f"{group.title}: {'; '.join(group.standings)}" for group in _groups(plan, outcomes)]
 
 
 def _title(plan: Plan) -> str:

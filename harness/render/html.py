@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from harness.render.page import Page, Tone
@@ -22,25 +22,29 @@ th, td:not(:last-child) { white-space: nowrap; } thead th { border-bottom: 1px s
 """.strip()
 
 
-def html(page: Page) -> str:
-    title, subtitle = escape(page.title), f"<p>{escape(page.subtitle)}</p>" if page.subtitle else ""
-    head = "".join(_cell("th", text, align) for text, align in zip(page.heads, page.aligns, strict=True))
-    toned = [i + bool(page.group and i) for i, column in enumerate(page.columns) if column.toned]
-    rows = [_row(cells, page.aligns, toned, line.tone) for cells, line in zip(page.flat(), page.lines, strict=True)]
+def html(*pages: Page) -> str:
     return "\n".join(
         [
             "<!doctype html>",
-            f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
+            f'<html lang="en"><head><meta charset="utf-8"><title>{escape(pages[0].title)}</title>',
             '<meta name="viewport" content="width=device-width">',
             f"<style>\n{STYLE}\n</style></head><body>",
-            f"<h1>{title}</h1>{subtitle}",
-            f"<table><thead><tr>{head}</tr></thead><tbody>",
-            *rows,
-            "</tbody></table>",
-            f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in page.notes)}</ul>",
+            *(line for page in pages for line in _section(page)),
             "</body></html>",
         ]
     )
+
+
+def _section(page: Page) -> Iterator[str]:
+    subtitle = f"<p>{escape(page.subtitle)}</p>" if page.subtitle else ""
+    head = "".join(_cell("th", text, align) for text, align in zip(page.heads, page.aligns, strict=True))
+    toned = [i + bool(page.group and i) for i, column in enumerate(page.columns) if column.toned]
+    yield f"<h1>{escape(page.title)}</h1>{subtitle}"
+    yield f"<table><thead><tr>{head}</tr></thead><tbody>"
+    for cells, line in zip(page.flat(), page.lines, strict=True):
+        yield _row(cells, page.aligns, toned, line.tone)
+    yield "</tbody></table>"
+    yield f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in page.notes)}</ul>"
 
 
 def _row(cells: Sequence[str], aligns: Sequence[str], toned: Sequence[int], tone: Tone) -> str:

@@ -11,7 +11,9 @@ SPECIAL = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "[": "{[}", "]": "{]}",  # a bracket after \\ would be read as its argument
     "±": r"$\pm$", "−": "$-$", "–": "--", "Δ": r"$\Delta$", "≤": r"$\leq$", "√": r"$\surd$", "·": r"$\cdot$",
-    "×": r"$\times$", "\n": " ",
+    "×": r"$\times$", "½": "1/2", "¾": "3/4", "\n": " ",
+    "β": r"$\beta$", "ε": r"$\epsilon$", "θ": r"$\theta$", "λ": r"$\lambda$", "μ": r"$\mu$", "σ": r"$\sigma$",
+    "τ": r"$\tau$",
 } | {sign: f"$^{{{digit}}}$" for digit, sign in enumerate(SUPERSCRIPTS)}  # fmt: skip
 ESCAPES = str.maketrans(SPECIAL)
 

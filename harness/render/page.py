@@ -20,6 +20,8 @@ class Column:
     place: Literal["column", "beneath", "away", "under"] = "column"
     """On a terminal: always a column; where the page is too narrow, listed beneath the table or left to the other
     formats; always under its line."""
+    lead: str = ""
+    """What goes before its text where that stands under its line, without the head of the column."""
     toned: bool = False
     """Takes the tone of its line."""
 
@@ -72,7 +74,7 @@ class Page:
             for number, line in enumerate(self.lines, start=1):
                 if line.cells[i]:
                     rows.setdefault(line.cells[i], []).append(int(line.cells[0]) if line.cells[0].isdigit() else number)
-            told += (f"{column.head}, {_rows(numbers)}: {text}" for text, numbers in rows.items())
+            told += (f"{column.head}, {rows_text(numbers)}: {text}" for text, numbers in rows.items())
         return told
 
     def flat(self) -> Iterator[tuple[str, ...]]:
@@ -81,7 +83,7 @@ class Page:
             yield (line.cells[0], line.group, *line.cells[1:]) if self.group else line.cells
 
 
-def _rows(numbers: Sequence[int]) -> str:
+def rows_text(numbers: Sequence[int]) -> str:
     """``rows 1–3, 5`` for 1, 2, 3, 5."""
     runs: list[list[int]] = []
     for number in numbers:

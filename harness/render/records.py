@@ -1,4 +1,4 @@
-"""CSV and JSON: the records of a page, unrounded by layout, under the same names in both."""
+"""CSV and JSON: the records of pages, unrounded by layout, under the same names in both."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ import json as notation
 from harness.render.page import Page
 
 
-def csv(page: Page) -> str:
-    text = io.StringIO()
-    writer = delimited.DictWriter(text, fieldnames=list(page.records[0]) if page.records else [], lineterminator="\n")
+def csv(*pages: Page) -> str:
+    """One head, then the records of all pages."""
+    text, records = io.StringIO(), [record for page in pages for record in page.records]
+    names = dict.fromkeys(name for record in records for name in record)
+    writer = delimited.DictWriter(text, fieldnames=list(names), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _plain(value) for key, value in record.items()} for record in page.records)
+    writer.writerows({key: _plain(value) for key, value in record.items()} for record in records)
     return text.getvalue()
 
 
-def json(page: Page) -> str:
-    whole = {"title": page.title, "subtitle": page.subtitle, "rows": list(page.records), "notes": list(page.notes)}
-    return notation.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
+def json(*pages: Page) -> str:
+    """An object for a page; a list of them for several."""
+    whole = [
+        {"title": page.title, "subtitle": page.subtitle, "rows": list(page.records), "notes": list(page.notes)}
+        for page in pages
+    ]
+    return notation.dumps(whole[0] if len(whole) == 1 else whole, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: object) -> object:

@@ -68,7 +68,11 @@ def _print_table(console: Console, page: Page, layout: Layout) -> None:
         for line in lines if under else ():
             console.print()
             console.print(_table(page, layout, (line,)))
-            told = [Text(line.cells[i], "" if i == under[0] else "dim") for i in under if line.cells[i]]
+            told = [
+                Text(page.columns[i].lead + line.cells[i], "" if i == under[0] and not page.columns[i].lead else "dim")
+                for i in under
+                if line.cells[i]
+            ]
             console.print(*(Padding(text, (0, 0, 0, layout.inset)) for text in told), sep="", end="")
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from harness.plan import Line as Planned
 from harness.plan import Plan
-from harness.render.page import SUPERSCRIPTS, Column, Line, Page, Tone
-from harness.stats import Outcome, RowSummary, Verdict, reach, seeds_to_decide, summarise
+from harness.render.page import SUPERSCRIPTS, Column, Line, Page, Tone, rows_text
+from harness.stats import Outcome, RowSummary, Sample, Verdict, paired, reach, sample, seeds_to_decide, summarise
 from harness.tables import display, method_label, table_label
 
 TONES: dict[str, Tone] = {
@@ -28,6 +28,8 @@ COLUMNS = (
     Column(head="Paper", align="right"),
     Column(head="Measured (n)", align="right"),
     Column(head="Δ (limit)", align="right", place="away"),
+    Column(head="Δ base [95 %]", align="right"),
+    Column(head="Best−last", align="right"),
     Column(head="Verdict", toned=True),
     Column(head="Evidence", place="beneath"),
 )
@@ -37,12 +39,22 @@ MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """A row's place among those that differ in a single thing."""
+
+    base: int | None
+    """The row it is compared with; None for one that others are compared with."""
+    difference: Sample
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shown:
     """One row with its summary and the marks of its footnotes."""
 
     line: Planned
     summary: RowSummary
     mark: str
+    contrast: Contrast | None = None
 
     @property
     def trained_on(self) -> str:
@@ -60,7 +72,12 @@ def table_page(plan: Plan, outcomes: Mapping[str, Outcome]) -> Page:
     notes = dict.fromkeys(line.row.note for line in plan.lines if line.row.note)
     numbers = {note: number for number, note in enumerate(notes, start=1)}
     shown = [
-        Shown(line=line, summary=summarise(line, plan, outcomes), mark=_mark(numbers.get(line.row.note)))
+        Shown(
+            line=line,
+            summary=summarise(line, plan, outcomes),
+            mark=_mark(numbers.get(line.row.note)),
+            contrast=_contrast(line, plan, outcomes),
+        )
         for line in plan.lines
     ]
     lines = tuple(_line(row, group) for row, group in zip(shown, _groups(shown), strict=True))
@@ -73,6 +90,17 @@ def table_page(plan: Plan, outcomes: Mapping[str, Outcome]) -> Page:
         notes=(*(f"{_mark(number)} {note}" for note, number in numbers.items()), *_notes(plan, shown)),
         records=tuple(_record(plan, row) for row in shown),
     ).without_empty_columns()
+
+
+def _contrast(line: Planned, plan: Plan, outcomes: Mapping[str, Outcome]) -> Contrast | None:
+    """None in a table of which no row names a base."""
+    numbered = {other.number: other for other in plan.lines if not other.added}
+    if line.row.base is None or line.added:
+        named = any(other.row.base == line.number for other in numbered.values())
+        return Contrast(base=None, difference=sample(())) if named and not line.added else None
+    base = numbered.get(line.row.base)
+    sides = ([outcomes.get(cell.key) for cell in (side.cells if side else ())] for side in (line, base))
+    return Contrast(base=line.row.base, difference=paired(*sides))
 
 
 def _groups(shown: Sequence[Shown]) -> list[str]:
@@ -99,6 +127,8 @@ def _line(shown: Shown, group: str) -> Line:
             _number(row.accuracy, row.std),
             _measured(summary),
             _difference(summary),
+            _against_base(shown.contrast),
+            _selection(shown),
             str(summary.verdict),
             summary.evidence,
         ),
@@ -126,13 +156,32 @@ def _difference(summary: RowSummary) -> str:
     return f"{summary.difference:+.2f} (±{summary.tolerance:.2f})".replace("-", MINUS)
 
 
+def _against_base(contrast: Contrast | None) -> str:
+    """``+0.42 [−1.10, +1.94]``, without an interval where there is a single pair."""
+    if contrast is None:
+        return ""
+    if contrast.base is None:
+        return "base"
+    spread = contrast.difference
+    if spread.mean is None:
+        return "–"
+    if spread.interval is None:
+        return f"{spread.mean:+.2f}".replace("-", MINUS)
+    low, high = spread.interval
+    return f"{spread.mean:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", MINUS)
+
+
+def _selection(shown: Shown) -> str:
+    return "" if shown.contrast is None else _number(shown.summary.selection.mean, shown.summary.selection.std)
+
+
 def _notes(plan: Plan, shown: Sequence[Shown]) -> list[str]:
     """Beneath the table: footnotes, what went wrong, what is shown, and how little n seeds can tell."""
     troubles = [f"Row {s.line.number}: {text}" for s in shown for text in s.summary.troubles]
     trained = [s for s in shown if s.line.cells]
     if not any(s.summary.accuracies for s in trained):
         return [*plan.table.footnote, *troubles, *_nothing_yet(trained)]
-    return [*plan.table.footnote, *troubles, _which_epoch(trained), *_limits(plan, trained)]
+    return [*plan.table.footnote, *troubles, _which_epoch(trained), *_contrasts(shown), *_limits(plan, trained)]
 
 
 def _nothing_yet(trained: Sequence[Shown]) -> list[str]:
@@ -153,6 +202,23 @@ def _which_epoch(trained: Sequence[Shown]) -> str:
         return text + "."
     gap = statistics.fmean(best) - statistics.fmean(last)
     return f"{text} (the last epoch is {gap:.2f} points lower on average)."
+
+
+def _contrasts(shown: Sequence[Shown]) -> list[str]:
+    compared: dict[int, list[int]] = {}
+    for row in shown:
+        if row.contrast and row.contrast.base is not None:
+            compared.setdefault(row.contrast.base, []).append(row.line.number)
+    if not compared:
+        return []
+    told = "; ".join(f"{rows_text(numbers)} from row {base}" for base, numbers in compared.items())
+    count = sum(map(len, compared.values()))
+    return [
+        f"Δ base: mean over the seeds of the difference, seed by seed ({told}), with its t interval at 95 %; "
+        f"{count} comparisons, each at 95 % by itself.",
+        "Best−last: mean±std over the seeds of the best epoch's test accuracy minus the last's, what choosing "
+        "the epoch on the test set adds.",
+    ]
 
 
 def _limits(plan: Plan, trained: Sequence[Shown]) -> list[str]:
@@ -208,8 +274,24 @@ def _record(plan: Plan, shown: Shown) -> dict[str, object]:
         "last_accuracy": summary.last,
         "evidence": summary.evidence,
         "troubles": "; ".join(summary.troubles),
+        "change": row.change.text,
+        **_contrast_record(shown),
     }
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in record.items()}
+
+
+def _contrast_record(shown: Shown) -> dict[str, object]:
+    difference = shown.contrast.difference if shown.contrast else sample(())
+    low, high = difference.interval or (None, None)
+    return {
+        "base": shown.line.row.base,
+        "base_difference": difference.mean,
+        "base_low": low,
+        "base_high": high,
+        "base_n": difference.n if shown.line.row.base is not None else None,
+        "best_minus_last": shown.summary.selection.mean,
+        "best_minus_last_std": shown.summary.selection.std,
+    }
 
 
 def _mark(number: int | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,12 +14,17 @@ from torch import Tensor, nn
 from baselines import ARCHITECTURES, METHODS, build
 from baselines.folding import (
     FoldedFire,
+    FoldedLeak,
     affine,
     eq10,
+    fold_leaks,
     fold_norm,
     fold_norms,
     fold_thresholds,
+    folded_leak,
     folded_threshold,
+    has_foldable_leak,
+    has_foldable_threshold,
     last_silent,
 )
 from baselines.method import ConvNorm
@@ -243,6 +249,69 @@ def test_affine_is_batch_norm() -> None:
 def test_lif_without_mpbn_keeps_its_threshold() -> None:
     layer = LIF.build((2, 2, 2), 2, STE())
     assert fold_layer(layer).fire.v_th == 0.5
+
+
+def test_a_neuron_that_carries_the_normalised_potential_does_not_fold_into_its_threshold_alone() -> None:
+    layer = replace(METHODS.get("mpbn").neuron, carry="normalised").build((2, 2, 2), 2, STE())
+    assert not has_foldable_threshold(layer) and isinstance(fold_layer(layer).normalise, MPBN)
+
+
+# --- MPBN that is carried ---------------------------------------------------------------------------------------------
+
+
+def carrying(method: str, dtype: torch.dtype) -> tuple[Network, Tensor, Tensor]:
+    """One layer of 64 × 4 × 4 neurons over 5 steps that carries z(t), random λ as in `scrambled`; its currents, its
+    spikes."""
+    torch.manual_seed(0)
+    layer = replace(METHODS.get(method).neuron, carry="normalised").build((64, 4, 4), 5, STE())
+    network = scrambled(Network(METHODS.get("vanilla"), layer, 5).to(dtype))
+    x = torch.randn(5 * 32, 64, 4, 4, dtype=dtype)
+    with torch.no_grad():
+        return network, x, layer(x)
+
+
+@pytest.mark.parametrize("method", MPBN_METHODS)
+def test_carried_mpbn_folds_into_leak_offset_and_threshold(method: str) -> None:
+    """Float64: not one of 163,840 spikes differs. Float32: few do, as z and y round differently."""
+    for dtype, most in ((torch.float64, 0.0), (torch.float32, 1e-4)):
+        network, x, spikes = carrying(method, dtype)
+        assert has_foldable_leak(network.body) and not has_foldable_threshold(network.body)
+        folded = fold_leaks(network).body
+        assert isinstance(folded.normalise, nn.Identity) and isinstance(folded.charge, FoldedLeak)
+        with torch.no_grad():
+            assert (folded(x) != spikes).float().mean() <= most
+        assert 0.2 < spikes.mean() < 0.8
+
+
+@pytest.mark.parametrize("part", ["decay", "offset", "threshold"])
+def test_every_part_of_the_folded_leak_matters(part: str) -> None:
+    network, x, spikes = carrying("mpbn", torch.float64)
+    folded = fold_leaks(network).body
+    with torch.no_grad():
+        (folded.fire.threshold if part == "threshold" else getattr(folded.charge, part)).mul_(1.1)
+        assert (folded(x) != spikes).double().mean() > 1e-3
+
+
+def test_a_carried_scale_that_is_zero_or_tiny_is_a_constant() -> None:
+    norm = MPBN((4, 1, 1))
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([0.0, 0.0, 1e-44, -1e-44]))
+        norm.bias.copy_(torch.tensor([0.6, 0.5, 0.6, -3.0]))
+    leak, fire = folded_leak(norm, 0.25, 0.5)
+    assert fire.threshold.flatten().tolist() == [-math.inf, math.inf, -math.inf, math.inf]
+    assert not leak.decay.any() and not leak.offset.any()
+    assert fire(leak(torch.zeros(1, 4, 1, 1), torch.randn(9, 4, 1, 1))).mean((0, 2, 3)).tolist() == [1, 0, 1, 0]
+
+
+def test_a_network_that_carries_folds_whole() -> None:
+    network = scrambled(tiny("mpbn-normalised-potential").double())
+    assert len(list(fold_thresholds(network).modules())) == len(list(network.modules()))
+    folded = fold_norms(fold_leaks(fold_thresholds(network)))
+    assert not any(isinstance(module, MPBN | nn.BatchNorm2d) for module in folded.modules())
+    images = torch.randn(8, 2, 16, 16, dtype=torch.float64)
+    pairs = list(zip(spikes(network, images), spikes(folded, images), strict=True))
+    assert sum(0 < before.sum() < before.numel() for before, _ in pairs) > len(pairs) / 2
+    assert all(torch.equal(before, after) for before, after in pairs)
 
 
 def test_the_registry_was_enumerated() -> None:

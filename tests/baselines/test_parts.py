@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
 from baselines import METHODS
-from baselines.parts.neurons import LIF
+from baselines.parts.neurons import LIF, Carry, HardReset
 from baselines.parts.normalisations import TEBN, BatchNorm, TdBN
 from baselines.parts.surrogates import STE, SURROGATES, Tanh, spike
 
@@ -101,7 +102,13 @@ def test_lif_equals_spikingjelly(timesteps: int) -> None:
 
 
 def by_hand(
-    x: Tensor, lam: Tensor, beta: Tensor, dims: tuple[int, ...], h: type[Step]
+    x: Tensor,
+    lam: Tensor,
+    beta: Tensor,
+    dims: tuple[int, ...],
+    h: type[Step],
+    detach: bool = False,
+    carry: Carry = "raw",
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Eq. 6-8 and 2 written out for one layer, plain autograd throughout: spikes, running mean, running variance."""
     mean_r, var_r, spikes, v = torch.zeros_like(lam), torch.ones_like(lam), [], 0.0
@@ -110,8 +117,9 @@ def by_hand(
         n = math.prod(u.shape[d] for d in dims)
         mu = u.mean(dims, keepdim=True)
         var = ((u - mu) ** 2).mean(dims, keepdim=True)
-        s = h.apply(lam * (u - mu) / torch.sqrt(var + 1e-5) + beta)
-        v = u * (1 - s)
+        z = lam * (u - mu) / torch.sqrt(var + 1e-5) + beta
+        s = h.apply(z)
+        v = (u if carry == "raw" else z) * (1 - (s.detach() if detach else s))
         spikes.append(s)
         with torch.no_grad():
             mean_r = 0.9 * mean_r + 0.1 * mu.view_as(lam)
@@ -144,14 +152,23 @@ class TanhStep(Step):
         return grad * dg * ((z >= 0) & (z <= 1))
 
 
+@pytest.mark.parametrize("carry", ["raw", "normalised"])
+@pytest.mark.parametrize("detach", [False, True])
 @pytest.mark.parametrize(("surrogate", "step"), [("ste", Step), ("tanh", TanhStep)])
 @pytest.mark.parametrize(
     ("method", "shape", "dims"), [("mpbn", (C, 1, 1), (0, 2, 3)), ("mpbn-element", (C, H, W), (0,))]
 )
 def test_mpbn_equals_autograd_of_its_equations(
-    method: str, shape: tuple[int, ...], dims: tuple[int, ...], surrogate: str, step: type[Step]
+    method: str,
+    shape: tuple[int, ...],
+    dims: tuple[int, ...],
+    surrogate: str,
+    step: type[Step],
+    detach: bool,
+    carry: Carry,
 ) -> None:
-    layer = METHODS.get(method).neuron.build((C, H, W), T, SURROGATES[surrogate]).double()
+    neuron = replace(METHODS.get(method).neuron, reset=HardReset(detach), carry=carry)
+    layer = neuron.build((C, H, W), T, SURROGATES[surrogate]).double()
     with torch.no_grad():
         layer.normalise.weight.normal_(), layer.normalise.bias.normal_()
     lam, beta = (p.detach().clone().view(shape).requires_grad_() for p in layer.parameters())
@@ -159,7 +176,7 @@ def test_mpbn_equals_autograd_of_its_equations(
     ours_x, their_x = x.clone().requires_grad_(), x.clone().requires_grad_()
 
     ours = layer(ours_x)
-    theirs, mean, var = by_hand(their_x, lam, beta, dims, step)
+    theirs, mean, var = by_hand(their_x, lam, beta, dims, step, detach, carry)
     assert torch.equal(ours, theirs)
     ours.backward(g), theirs.backward(g)
     close(ours_x.grad, their_x.grad)  # type: ignore[arg-type]

@@ -34,7 +34,7 @@ def test_latency_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFix
         "--format",
         "json",
     ]
-    assert main(["bench", "latency", *sizes, "--out", str(tmp_path)]) == 0
+    assert main(["bench", "latency", *sizes, "--format", "json", "--out", str(tmp_path)]) == 0
     done = msgspec.json.decode((tmp_path / "latency-cpu.json").read_bytes(), type=Benched)
     shipped = bench.load("latency")
     labels = [shipped.reference.label, *(subject.label for subject in shipped.subject), "A/A control"]

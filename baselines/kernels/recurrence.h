@@ -1,0 +1,131 @@
+/* The two passes over a block of columns; included by `neuron.c`, once for the paper's neuron and once for its variants.
+ *
+ * The paper's stands apart, word by word, since under -ffast-math even a term that is always zero moves the last bit.
+ */
+INLINE void BLOCK_OF(forward)(const Layer *L, const Forward *A, long c, const int w)
+{
+    float a[BLOCK], shift[BLOCK];
+    EACH(j) { a[j] = 1; shift[j] = 0; }
+    const float v_th = L->v_th, decay = L->tau;
+    const long R = L->R, C = L->C;
+    for (long t = 0; t <= L->T; t++) {             /* fires of step t-1, and charges for step t */
+        double sum[BLOCK] = {0}, squares[BLOCK] = {0};
+        for (long run = 0; run < R; run += RUN) {
+            const long end = run + RUN < R ? run + RUN : R;
+            float part[BLOCK] = {0};
+            if (t == 0) for (long r = run; r < end; r++) {
+                const float *x = ROW(A->x, t, r);
+                float *u = ROW(A->u, t, r);
+                LANES(j) { u[j] = x[j]; part[j] += u[j]; }
+            }
+            else for (long r = run; r < end; r++) {
+                const float *up = ROW(A->u, t - 1, r);
+                float *s = ROW(A->s, t - 1, r);
+                byte *b = ROW(A->b, t - 1, r);
+                LANES(j) s[j] = (float)(a[j] * up[j] + shift[j] > v_th);
+                LANES(j) b[j] = (byte)s[j];
+                if (t == L->T) continue;
+                const float *x = ROW(A->x, t, r);
+                float *u = ROW(A->u, t, r);
+                LANES(j) {
+#ifdef VARIANT
+                    const float v = decay * (L->normalised ? a[j] * up[j] + shift[j] : up[j]) * (1 - s[j]);
+#else
+                    const float v = decay * up[j] * (1 - s[j]);
+#endif
+                    u[j] = x[j] + v;
+                    part[j] += u[j];
+                }
+            }
+            EACH(j) sum[j] += part[j];
+        }
+        if (t == L->T || !L->norm) continue;
+        float m[BLOCK] = {0};
+        EACH(j) m[j] = (float)(sum[j] / (double)R);
+        for (long run = 0; run < R; run += RUN) {
+            const long end = run + RUN < R ? run + RUN : R;
+            float part[BLOCK] = {0};
+            for (long r = run; r < end; r++) {
+                const float *u = ROW(A->u, t, r);
+                EACH(j) part[j] += (u[j] - m[j]) * (u[j] - m[j]);
+            }
+            EACH(j) squares[j] += part[j];
+        }
+        EACH(j) {
+            const float var = (float)(squares[j] / (double)R);
+            A->mean[t * C + c + j] = m[j];
+            A->var[t * C + c + j] = var;
+            a[j] = A->lam[c + j] / sqrtf(var + L->eps);
+            shift[j] = A->beta[c + j] - m[j] * a[j];
+        }
+    }
+}
+
+INLINE void BLOCK_OF(backward)(const Layer *L, const Backward *A, long c, const int w, const float k,
+                              const int straight)
+{
+    const float scale = k == 0 ? 1 : k / (2 * tanhf(k / 2));
+    #define slope(z) (straight ? window(z, L->v_th) : derivative(z, L->v_th, k, scale))
+    double total_lam[BLOCK] = {0}, total_beta[BLOCK] = {0};
+    for (long t = L->T - 1; t >= 0; t--) {
+        const int last = t == L->T - 1;
+        const long next = last ? t : t + 1;
+        float m[BLOCK] = {0}, invstd[BLOCK], lam[BLOCK], beta[BLOCK] = {0}, mg[BLOCK] = {0}, mp[BLOCK] = {0};
+        EACH(j) { invstd[j] = 1; lam[j] = 1; }
+        if (L->norm) EACH(j) {
+            m[j] = A->mean[t * L->C + c + j];
+            invstd[j] = 1 / sqrtf(A->var[t * L->C + c + j] + L->eps);
+            lam[j] = A->lam[c + j];
+            beta[j] = A->beta[c + j];
+        }
+        double sum[BLOCK] = {0}, product[BLOCK] = {0};
+        for (long run = 0; run < L->R; run += RUN) {
+            const long end = run + RUN < L->R ? run + RUN : L->R;
+            float part[BLOCK] = {0}, part_product[BLOCK] = {0};
+            for (long r = run; r < end; r++) {
+                const float *gs = ROW(A->gs, t, r), *u = ROW(A->u, t, r), *after = ROW(A->gx, next, r);
+#ifdef VARIANT
+                const byte *s = ROW(A->s, t, r);
+#endif
+                float *gx = ROW(A->gx, t, r);
+                LANES(j) {
+                    const float h = (u[j] - m[j]) * invstd[j];
+                    const float gv = last ? 0 : L->tau * after[j];                    /* dL/dv(t) */
+#ifdef VARIANT
+                    const float z = lam[j] * h + beta[j];
+                    const float reset = L->detach ? 0 : gv * (L->normalised ? z : u[j]);
+                    const float kept = L->normalised ? gv * (1 - s[j]) : 0;
+                    const float gz = (gs[j] - reset) * slope(z) + kept;
+#else
+                    const float gz = (gs[j] - gv * u[j]) * slope(lam[j] * h + beta[j]);
+#endif
+                    gx[j] = gz;
+                    part[j] += gz;
+                    part_product[j] += gz * h;
+                }
+            }
+            EACH(j) { sum[j] += part[j]; product[j] += part_product[j]; }
+        }
+        if (L->norm) EACH(j) {
+            total_beta[j] += sum[j];
+            total_lam[j] += product[j];
+            mg[j] = (float)(sum[j] / (double)L->R);
+            mp[j] = (float)(product[j] / (double)L->R);
+        }
+        for (long r = 0; r < L->R; r++) {
+            const float *u = ROW(A->u, t, r), *after = ROW(A->gx, next, r);
+            const byte *s = ROW(A->s, t, r);
+            float *gx = ROW(A->gx, t, r);
+            LANES(j) {
+                const float h = (u[j] - m[j]) * invstd[j], gv = last ? 0 : L->tau * after[j];
+#ifdef VARIANT
+                gx[j] = lam[j] * invstd[j] * (gx[j] - mg[j] - h * mp[j]) + (L->normalised ? 0 : gv * (1 - s[j]));
+#else
+                gx[j] = lam[j] * invstd[j] * (gx[j] - mg[j] - h * mp[j]) + gv * (1 - s[j]);
+#endif
+            }
+        }
+    }
+    if (L->norm) EACH(j) { A->glam[c + j] = (float)total_lam[j]; A->gbeta[c + j] = (float)total_beta[j]; }
+}
+

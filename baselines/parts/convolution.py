@@ -1,0 +1,110 @@
+"""Convolution and pool that keep the spikes they were given as bytes, a quarter of what autograd would keep of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_written: ContextVar[list[Tensor] | None] = ContextVar("written", default=None)
+_read: ContextVar[Iterator[Tensor] | None] = ContextVar("read", default=None)
+
+
+@contextmanager
+def outputs_written_to(tape: list[Tensor]) -> Iterator[None]:
+    """Every convolution adds its output to `tape`, but for those of 1x1, which cost less than what they would add."""
+    token = _written.set(tape)
+    try:
+        yield
+    finally:
+        _written.reset(token)
+
+
+@contextmanager
+def outputs_read_from(tape: list[Tensor]) -> Iterator[None]:
+    """The same convolutions take their outputs from `tape`, in the order of writing, instead of computing them."""
+    token = _read.set(iter(tape))
+    try:
+        yield
+    finally:
+        _read.reset(token)
+
+
+class Conv2d(nn.Conv2d):
+    """torch's convolution, to the bit. Input with `as_bytes`, which neurons give to their spikes, is kept as that."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        known, kept = _read.get(), getattr(input, "as_bytes", None)
+        cheap = self.kernel_size == (1, 1)
+        given = next(known) if known is not None and not cheap else None
+        unusual = self.padding_mode != "zeros" or isinstance(self.padding, str)
+        if unusual or not torch.is_grad_enabled() or (kept is None and given is None):
+            y = super()._conv_forward(input, weight, bias)
+        else:
+            geometry = (self.stride, self.padding, self.dilation, self.groups)
+            y = _Convolve.apply(input, input if kept is None else kept, weight, bias, given, geometry)
+        if (tape := _written.get()) is not None and not cheap:
+            tape.append(y)  # type: ignore[arg-type]
+        return y  # type: ignore[return-value]
+
+
+class _Convolve(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, kept, weight, bias, given, geometry):  # type: ignore[override]
+        ctx.save_for_backward(kept, weight)
+        ctx.geometry, ctx.bias_sizes = geometry, None if bias is None else list(bias.shape)
+        return F.conv2d(x, weight, bias, *geometry) if given is None else given.view_as(given)
+
+    @staticmethod
+    def backward(ctx, gy):  # type: ignore[override]
+        kept, weight = ctx.saved_tensors
+        needed: Any = [ctx.needs_input_grad[0], ctx.needs_input_grad[2], ctx.needs_input_grad[3]]
+        stride, padding, dilation, groups = ctx.geometry
+        gx, gweight, gbias = torch.ops.aten.convolution_backward(
+            gy,
+            kept.to(gy.dtype),
+            weight.to(gy.dtype),
+            ctx.bias_sizes,
+            stride,
+            padding,
+            dilation,
+            False,
+            (0, 0),
+            groups,
+            needed,
+        )
+        return gx, None, gweight, gbias, None, None
+
+
+class AvgPool2d(nn.AvgPool2d):
+    """torch's average pool, to the bit, keeping spikes as bytes."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        kept = getattr(input, "as_bytes", None)
+        if kept is None or not torch.is_grad_enabled():
+            return super().forward(input)
+        stride = self.kernel_size if self.stride is None else self.stride
+        geometry = (*map(_pair, (self.kernel_size, stride, self.padding)), self.ceil_mode, self.count_include_pad)
+        return _Pool.apply(input, kept, geometry)  # type: ignore[return-value]
+
+
+def _pair(size: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (size, size) if isinstance(size, int) else size
+
+
+class _Pool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, kept, geometry):  # type: ignore[override]
+        ctx.save_for_backward(kept)
+        ctx.geometry = geometry
+        return F.avg_pool2d(x, *geometry)
+
+    @staticmethod
+    def backward(ctx, gy):  # type: ignore[override]
+        (kept,) = ctx.saved_tensors
+        return torch.ops.aten.avg_pool2d_backward(gy, kept.to(gy.dtype), *ctx.geometry, None), None, None

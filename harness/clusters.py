@@ -1,0 +1,161 @@
+"""Cluster profiles: what to ask of SLURM for the jobs of one cluster, as a TOML file (`slurm/example.toml`)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from harness import slurm
+from harness.decode import decode
+from harness.errors import UserError, UserErrors, did_you_mean
+from harness.spec import Spec
+
+HERE = {
+    "inline": "in this process, one cell after another",
+    "local": "in processes of this machine, --jobs at once",
+}
+"""What `--on` knows without a profile, with a description."""
+UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
+"""Suffix of an amount of memory -> MiB."""
+
+
+class Profile(Spec, frozen=True):
+    """How jobs are asked for. `cpus`, `memory` and `gpus` are those of one process; nothing here changes a number."""
+
+    name: str = ""
+    """What `--on` is given: the name of its file."""
+    description: str = ""
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    time: str = "24:00:00"
+    """The most to ask for, as sbatch reads it; a forecast, where there is one, asks for less."""
+    margin: float = 1.5
+    """The forecast times this is asked for."""
+    gpus: int = 0
+    cpus: int = 1
+    memory: str | None = None
+    nodes: int = 1
+    processes: int = 1
+    """Of one cell, spread evenly over `nodes`: it trains on all of their GPUs."""
+    pack: int = 1
+    """Cells that run at once in one job and share its GPUs."""
+    parallel: int = 256
+    """Jobs of an array that may run at once."""
+    data: str | None = None
+    """Folder of the data sets, as `--data`."""
+    python: str | None = None
+    """Command that starts Python on a node (a container's, say); default: the interpreter that submits."""
+    setup: tuple[str, ...] = ()
+    """Shell lines before Python starts, such as `module load cuda`."""
+    environment: dict[str, str] = msgspec.field(default_factory=dict)
+    extra: dict[str, str | int | bool] = msgspec.field(default_factory=dict)
+    """Other options of sbatch, by their long names."""
+
+    @property
+    def per_node(self) -> int:
+        """Processes on each node."""
+        return self.processes // self.nodes
+
+    @property
+    def memory_mib(self) -> int | None:
+        """Of a node: what its processes and the cells packed into them need together."""
+        return mib(self.memory) * self.per_node * self.pack if self.memory else None
+
+    @property
+    def gpus_per_job(self) -> int:
+        return self.gpus * self.processes
+
+
+def folders(store: Path) -> list[Path]:
+    """Where profiles lie; the first that has a name wins: beside the store, the user's own, the shipped ones."""
+    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return [store.resolve().parent / "clusters", Path(home) / "snn-harness" / "clusters", shipped()]
+
+
+def shipped() -> Path:
+    """Inside an installed package, or beside `harness/` in a clone."""
+    here = Path(__file__).parent
+    return wheel if (wheel := here / "_slurm").is_dir() else here.parent / "slurm"
+
+
+def files(store: Path) -> dict[str, Path]:
+    """Name -> file of every profile that can be named."""
+    found: dict[str, Path] = {}
+    for folder in folders(store):
+        for path in sorted(folder.glob("*.toml")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def load(name_or_path: str, store: Path) -> Profile:
+    """A profile by name, or by the path of its file. Raises UserError, UserErrors."""
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and path.name == name_or_path:
+        known = files(store)
+        if name_or_path not in known:
+            raise UserError(f"unknown place `{name_or_path}`", "--on", did_you_mean(name_or_path, [*HERE, *known]))
+        path = known[name_or_path]
+    elif not path.is_file():
+        raise UserError(f"no profile `{path}`", "--on", "`list clusters` shows those that can be named")
+    return msgspec.structs.replace(decode(path, Profile, _check), name=path.stem)
+
+
+def entries(store: Path) -> Iterator[tuple[str, str]]:
+    """(name, a line about it) of every profile; one that is wrong says so."""
+    for name, path in files(store).items():
+        try:
+            profile = decode(path, Profile, _check)
+        except UserErrors as errors:
+            yield name, f"cannot be used: {errors.problems[0]}"
+        else:
+            yield name, profile.description or f"a SLURM cluster ({path})"
+
+
+def mib(text: str) -> int:
+    """``16G``, ``4000M``, ``4000`` (MiB, as SLURM's), ``1.5GB`` -> MiB. Raises ValueError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if found is None:
+        raise ValueError(text)
+    return max(1, round(float(found[1]) * UNITS[found[2].upper() or "M"]))
+
+
+def _check(profile: Profile, file: str) -> Iterator[UserError]:
+    stem = Path(file).stem
+    if profile.name not in ("", stem):
+        yield UserError(f"`name` is {profile.name!r}", file, f'leave it out, or type "{stem}" as the file is called')
+    if stem in HERE:
+        yield UserError(f"`{stem}` is a place of its own", file, "give the file another name")
+    for field, least in (("gpus", 0), ("cpus", 1), ("nodes", 1), ("processes", 1), ("pack", 1), ("parallel", 1)):
+        if getattr(profile, field) < least:
+            yield UserError(f"`{field}` is {getattr(profile, field)}", file, f"type a number of {least} or more")
+    if profile.margin < 1:
+        yield UserError(f"`margin` is {profile.margin:g}", file, "type a number of 1 or more")
+    if profile.nodes > 0 and profile.processes % profile.nodes:
+        what = f"{profile.processes} processes do not spread evenly over {profile.nodes} nodes"
+        yield UserError(what, file, "make `processes` a multiple of `nodes`")
+    if profile.processes > 1 and profile.pack > 1:
+        yield UserError("`pack` and `processes` are both above 1", file, "a cell shares a GPU or spans several")
+    yield from _amounts(profile, file)
+
+
+def _amounts(profile: Profile, file: str) -> Iterator[UserError]:
+    try:
+        most = slurm.minutes(profile.time)
+    except ValueError:
+        yield UserError(f"`time` is {profile.time!r}", file, 'type minutes, or "HH:MM:SS", or "DAYS-HH"')
+    else:
+        if most is None or most < 1:
+            yield UserError(f"`time` is {profile.time!r}", file, "type what one job may take at the most")
+    try:
+        mib(profile.memory or "1")
+    except ValueError:
+        yield UserError(f"`memory` is {profile.memory!r}", file, 'type an amount such as "16G"')
+    clash = {"signal", "array", "output", "error", "job-name", "job_name"} & set(profile.extra)
+    if clash:
+        yield UserError(f"`extra` sets `{min(clash)}`", file, "the harness needs that option itself")

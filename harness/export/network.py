@@ -1,0 +1,92 @@
+"""The trained network of a cell, everything folded, in parts that other programs understand."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from baselines.folding import fold_leaks, fold_norms, fold_thresholds
+from baselines.network import Network
+from baselines.parts.neurons import SpikingNeuron
+from harness import worker
+from harness.errors import UserError
+from harness.plugins import load_plugins
+from harness.proof import recorded
+from harness.spec import Cell
+from harness.store import Store
+
+SAMPLES = 64
+"""Test samples on which an exported network is held against the one it was made from."""
+
+
+def load(cell: Cell, store: Store, data_root: Path | None, plugins: tuple[str, ...] = ()) -> tuple[Network, Tensor]:
+    """The folded network after the last epoch, in float32, and some test images. Raises UserError."""
+    path = store.folder(cell) / "weights.pt"
+    if not path.is_file():
+        what = "has no weights: it is not trained yet, or they were not kept"
+        raise UserError(what, str(path), f"type: python -m harness run {cell.key}")
+    load_plugins(plugins)
+    data, network = worker.prepare(cell, data_root)
+    network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+    images = torch.cat([images for images, _ in worker.first(data, SAMPLES, cell.recipe.batch)])
+    return folded(network.cpu()), images[:SAMPLES].cpu().float()
+
+
+def folded(network: Network) -> Network:
+    """Of convolutions, thresholds and resets alone; float32."""
+    return fold_norms(fold_leaks(fold_thresholds(network.in_precision("float32")))).eval()
+
+
+class Unrolled(nn.Module):
+    """Images (B, C, H, W) -> class scores (B, classes), and with `spikes` those of every layer, (T·B, C, H, W).
+
+    Of plain torch operations: the recurrence is written out over T, and no kernel of ours is called.
+    """
+
+    def __init__(self, network: Network, *, spikes: bool = False) -> None:
+        super().__init__()
+        self.network, self.spikes = copy.deepcopy(network).requires_grad_(False), spikes
+        for name, layer in self.network.spiking_layers().items():
+            self.network.body.set_submodule(name, Loop(layer))
+        self.layers = [module for module in self.network.body.modules() if isinstance(module, Loop)]
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        for layer in self.layers:
+            layer.tape = [] if self.spikes else None
+        scores = self.network.method.readout(self.network(images))
+        return (scores, *(layer.tape[0] for layer in self.layers if layer.tape)) if self.spikes else scores
+
+
+class Loop(nn.Module):
+    """A layer of neurons by its reference recurrence."""
+
+    def __init__(self, neuron: SpikingNeuron) -> None:
+        super().__init__()
+        self.neuron = neuron
+        self.tape: list[Tensor] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        spikes = self.neuron.loop(x)
+        if self.tape is not None:
+            self.tape.append(spikes)
+        return spikes
+
+
+@torch.no_grad()
+def reference(network: Network, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Scores and spikes, as the harness computes them."""
+    with recorded(network) as spikes:
+        return network.predict(images), dict(spikes)
+
+
+def agreement(
+    network: Network, images: Tensor, run: Callable[[Tensor], tuple[Tensor, dict[str, Tensor]]]
+) -> tuple[int, int, float]:
+    """(spikes that differ, spikes compared, largest difference of a score) of `run` and the network itself."""
+    (scores, spikes), (theirs, found) = reference(network, images), run(images)
+    wrong = sum(int((spikes[name] != found[name]).sum()) for name in spikes)
+    return wrong, sum(s.numel() for s in spikes.values()), float((scores - theirs).abs().max())

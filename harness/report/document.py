@@ -1,0 +1,96 @@
+"""The whole page: the first screen, then tables, figures, claims, what is missing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from importlib.resources import files
+from string import Template
+
+from harness import __version__
+from harness.render import table_page
+from harness.report.details import details, terms
+from harness.report.gather import Found, Sight
+from harness.report.markup import Html, element, joined, slug
+from harness.report.missing import missing
+from harness.report.picture import picture
+from harness.report.rows import SENTENCE, Section, section, verdict
+from harness.report.summary import summary
+
+
+def document(found: Found) -> str:
+    """The HTML file as text."""
+    taken: set[str] = set()
+    tables = [_table(found, sight, _anchor(sight.name, taken)) for sight in found.tables]
+    claims = _claims(found, _anchor("claims", taken))
+    figures = [picture(sight, _anchor(f"figure {sight.name}", taken)) for sight in found.figures]
+    return Template(_form("html")).substitute(
+        title=joined(f"Does the number hold? {found.paper.title}"),
+        style=_form("css"),
+        script=_form("js"),
+        summary=summary(found),
+        verdicts=_options([*tables, claims]),
+        contents=_contents(tables),
+        tables=joined(*map(section, tables)),
+        figures=joined(*figures) or element("p", "No figure was asked for."),
+        claims=section(claims),
+        missing=missing(found),
+        version=__version__,
+        command=joined(_made_by(found)),
+    )
+
+
+def _form(suffix: str) -> str:
+    return (files("harness.report") / f"page.{suffix}").read_text(encoding="utf-8")
+
+
+def _anchor(name: str, taken: set[str]) -> str:
+    """An id that no other section has."""
+    base = slug(name)
+    anchor = next(a for n in range(1, len(taken) + 2) if (a := base if n == 1 else f"{base}-{n}") not in taken)
+    taken.add(anchor)
+    return anchor
+
+
+def _table(found: Found, sight: Sight, anchor: str) -> Section:
+    return Section(
+        anchor=anchor,
+        page=table_page(sight.plan, sight.outcomes),
+        behind=tuple(details(found, sight, line) for line in sight.plan.lines),
+        measured=tuple(bool(sight.summary(line).accuracies) for line in sight.plan.lines),
+    )
+
+
+def _claims(found: Found, anchor: str) -> Section:
+    page = found.claims
+    under = [i for i, column in enumerate(page.columns) if column.place == "under" and column.head != SENTENCE]
+    behind = (terms({page.columns[i].head: line.cells[i] for i in under}) for line in page.lines)
+    measured = [i for i, column in enumerate(page.columns) if column.head == "As measured"]
+    return Section(
+        anchor=anchor,
+        page=page,
+        behind=tuple(element("div", one, class_="details") for one in behind),
+        measured=tuple(not any("not measured" in line.cells[i] for i in measured) for line in page.lines),
+    )
+
+
+def _contents(tables: Sequence[Section]) -> Html:
+    """Links to the tables; those to the other parts are in the form."""
+    return joined(*(element("li", element("a", one.label, href=f"#{one.anchor}")) for one in tables))
+
+
+def _options(sections: Sequence[Section]) -> Html:
+    """Of the filter: every verdict that occurs."""
+    verdicts = dict.fromkeys(verdict(one.page, line) for one in sections for line in one.page.lines)
+    return joined(*(element("option", said, value=said) for said in verdicts if said))
+
+
+def _made_by(found: Found) -> str:
+    """The command that made this file, without what only this machine has."""
+    shown = found.shown
+    words = ["python", "-m", "harness", "report", *([s.name for s in found.sights] if shown.targets else [])]
+    for name in ("preset", "protocol", "store"):
+        words += [f"--{name}", str(given)] if (given := getattr(shown, name)) else []
+    for name, values in (("only", shown.only), ("plugin", shown.plugin)):
+        words += [word for value in values for word in (f"--{name}", value)]
+    return shlex.join([*words, "--seeds", ",".join(map(str, shown.seeds))])

@@ -1,0 +1,144 @@
+"""What a report tells, from the store: planned tables and figures, outcomes, claims, past times. Trains nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness import session, tables
+from harness.errors import UserError
+from harness.history import Past, Place, past
+from harness.plan import Line, Plan, State, data_of, parse_only, plan, state
+from harness.render.page import Page
+from harness.result import Failure, Result
+from harness.spec import Cell, Figure, Preset, Protocol
+from harness.standings import command
+from harness.stats import Outcome, RowSummary, summarise
+from harness.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """A planned table or figure, and what the store holds for it."""
+
+    name: str
+    """As it can be typed; the file alone where it is a path."""
+    plan: Plan
+    state: State
+    command: str
+    """Trains what it misses."""
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        return self.state.outcomes
+
+    def of(self, line: Line) -> list[Result]:
+        """The finished cells of a row."""
+        found = (self.outcomes.get(cell.key) for cell in line.cells)
+        return [outcome for outcome in found if isinstance(outcome, Result)]
+
+    def summary(self, line: Line) -> RowSummary:
+        return summarise(line, self.plan, self.outcomes)
+
+    @property
+    def begun(self) -> bool:
+        """A cell of it has ended, well or not."""
+        return any(isinstance(outcome, Result | Failure) for outcome in self.outcomes.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    tables: tuple[Sight, ...]
+    figures: tuple[Sight, ...]
+    claims: Page
+    past: Mapping[Cell, Past]
+    """What the cells without a result will cost, where that is known."""
+    paper: tables.Paper
+    protocol: Protocol
+    preset: Preset | None
+    shown: argparse.Namespace
+    """The options, without the places on this machine."""
+    problems: tuple[UserError, ...]
+
+    @property
+    def sights(self) -> tuple[Sight, ...]:
+        return (*self.tables, *self.figures)
+
+    @property
+    def results(self) -> list[Result]:
+        """Each once, in table order."""
+        found = {o.cell.key: o for sight in self.sights for o in sight.outcomes.values() if isinstance(o, Result)}
+        return list(found.values())
+
+    @property
+    def unfinished(self) -> list[Cell]:
+        """Cells without a result, each once."""
+        cells = dict.fromkeys(cell for sight in self.sights for cell in sight.plan.cells)
+        return [cell for cell in cells if not any(cell in sight.state.done for sight in self.sights)]
+
+
+def gather(options: argparse.Namespace) -> Found:
+    """Of the tables and figures named; without any, of the paper's, and of others that have results.
+
+    Raises UserError, also where `--only` leaves no row.
+    """
+    store = Store(options.store)
+    sights = list(_sights(options, store))
+    # Claims compare rows of several tables: `--only`, which may leave none of one of them, is not for them.
+    claims, problems = session.claims(argparse.Namespace(**{**vars(options), "names": [], "only": []}))
+    found = Found(
+        tables=tuple(sight for sight in sights if not isinstance(sight.plan.table, Figure)),
+        figures=tuple(sight for sight in sights if isinstance(sight.plan.table, Figure)),
+        claims=claims,
+        past={},
+        paper=tables.load_paper(),
+        protocol=tables.load_protocol(options.protocol or session.PROTOCOL),
+        preset=session.load_preset(options.preset),
+        shown=_published(options),
+        problems=tuple(dict.fromkeys([*store.problems, *problems])),
+    )
+    gpu = any(result.environment.get("device") not in ("cpu", None) for result in found.results)
+    return replace(found, past=past(found.unfinished, store, Place(cluster="", gpu=gpu)))
+
+
+def published(path: Path | str) -> str:
+    """A path as it can be shown to others: one that names a place on this machine keeps its last part only."""
+    return Path(path).name if Path(path).is_absolute() else str(path)
+
+
+def _published(options: argparse.Namespace) -> argparse.Namespace:
+    """As they can be shown: no place on this machine."""
+    plugin, store = [published(given) for given in options.plugin], Path(published(options.store))
+    return argparse.Namespace(**{**vars(options), "plugin": plugin, "store": store, "data": None})
+
+
+def _printed_first(name: str) -> tuple[bool, str]:
+    return not tables.NUMBERED.fullmatch(name), name
+
+
+def _sights(options: argparse.Namespace, store: Store) -> Iterator[Sight]:
+    named = list(options.targets)
+    context, only, shown = session.context_for(options), parse_only(options.only), _published(options)
+    missing: dict[str, UserError] = {}
+    identify = session.at_hand(options.data, store, missing) if options.data else data_of(list(store.cells()))
+    refused: list[UserError] = []
+    some = False
+    for name in named or [*sorted(tables.table_names(), key=_printed_first), *tables.figure_names()]:
+        table = tables.load(name)
+        try:
+            made = plan(table, context, only=only, identify=identify)
+        except UserError as error:  # another table may have what this one lacks
+            if named or not only:
+                raise
+            refused.append(error)
+            continue
+        sight = Sight(
+            name=published(name), plan=made, state=state(made, store), command=command(published(name), made, shown)
+        )
+        if named or sight.begun or tables.NUMBERED.fullmatch(name):
+            some = True
+            yield sight
+    if not some and refused:
+        raise refused[0]

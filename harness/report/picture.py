@@ -1,0 +1,50 @@
+"""A drawn figure as a part of the page: its ids its own, its colours those of the page, in the dark too."""
+
+from __future__ import annotations
+
+import re
+
+from harness.render.view import table_page
+from harness.report.gather import Sight
+from harness.report.markup import Html, element
+
+COLOURS = {
+    "#ffffff": "--paper", "white": "--paper", "#000000": "--ink", "#595959": "--quiet", "#e5e5e5": "--rule",
+    "#0072b2": "--series-1", "#d55e00": "--series-2", "#009e73": "--series-3", "#cc79a7": "--series-4",
+}  # fmt: skip
+"""As they are drawn -> what `page.css` calls them; others stay."""
+
+
+def picture(sight: Sight, anchor: str) -> Html:
+    """Drawn anew from the results; where there are none, that is said instead."""
+    title = table_page(sight.plan, {}).title
+    label, _, about = title.partition(" · ")
+    if not any(sight.of(line) for line in sight.plan.lines):
+        heading = element("h3", label, element("span", about, class_="of"))
+        return element("section", heading, element("p", "Nothing of it is measured yet."), id=anchor)
+    from harness.render import figures  # late: it brings pandas and matplotlib
+
+    svg, told = figures.inline(sight.plan, sight.outcomes)
+    drawn = element("div", inlined(svg, anchor, title), class_="scroll")
+    caption = element("figcaption", *(element("span", line) for line in told))
+    heading = element("h3", title, class_="unseen")  # it stands in the picture
+    return element("section", heading, element("figure", drawn, caption, class_="drawn"), id=anchor)
+
+
+def inlined(svg: str, anchor: str, title: str) -> Html:
+    """An SVG file without its head and metadata; `anchor` goes before each of its ids."""
+    body = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
+    head, _, rest = body.partition(">")
+    box = re.search(r'viewBox="([^"]*)"', head)
+    opening = element("svg", class_="figure", viewBox=box[1] if box else None, role="img", aria_label=title)
+    return Html(opening.removesuffix("</svg>") + re.sub("<[^>]*>", lambda tag: _own(tag[0], anchor), rest))
+
+
+def _own(tag: str, anchor: str) -> str:
+    tag = re.sub(r'\bid="', f'id="{anchor}-', tag)
+    tag = re.sub(r'(?:xlink:)?href="#', f'href="#{anchor}-', tag).replace("url(#", f"url(#{anchor}-")
+    return re.sub(r"(?<=: )(?:#[0-9a-f]{6}|white)\b", lambda colour: _variable(colour[0]), tag)
+
+
+def _variable(colour: str) -> str:
+    return f"var({COLOURS[colour]})" if colour in COLOURS else colour

@@ -1,0 +1,187 @@
+"""What each of two processes does in `test_distributed.py`; run as a script, it becomes both.
+
+All that is looked at happens in one pair of processes, forked after torch is imported: that takes longer than the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from baselines import METHODS, build
+from baselines.kernels import dispatch
+from baselines.parts import synchronised
+from baselines.parts.surrogates import STE
+from harness import distributed, interrupts, worker
+from harness.distributed import Group
+from harness.epoch import Epoch
+from harness.errors import UserError
+from harness.spec import Cell, Recipe
+from harness.train import backward, make_optimiser
+
+TIMESTEPS, BATCH, SAMPLES = 2, 32, 4 * 32 + 7
+"""Five batches, the last of seven: four for one process, three for the other."""
+RECIPE = Recipe(
+    epochs=2,
+    batch=24,
+    size=32,
+    width=0.08,
+    precision="float64",
+    train_samples=71,
+    test_samples=31,
+    augmentation=("flip",),
+)
+CELL = Cell(method="mpbn", architecture="vgg11", dataset="digits", timesteps=2, seed=3, recipe=RECIPE)
+
+
+def five_steps(method: str, group: Group) -> dict[str, Tensor]:
+    """Loss, gradients, weights and statistics of every step, by name."""
+    torch.manual_seed(0)
+    network = build(
+        method, "resnet20", shape=(2, 8, 8), classes=10, timesteps=TIMESTEPS, surrogate="tanh", width=0.07
+    ).double()
+    optimiser = make_optimiser(network, Recipe(epochs=1))
+    images, labels = torch.randn(SAMPLES, 2, 8, 8, dtype=torch.float64), torch.arange(SAMPLES) % 10
+    seen: dict[str, Tensor] = {}
+    for step, chosen in enumerate(torch.arange(SAMPLES).split(BATCH)):
+        mine = chosen[group.share.within(len(chosen))]
+        logits = network(images[mine])
+        loss = network.method.objective(logits, labels[mine])
+        optimiser.zero_grad(set_to_none=True)
+        backward(loss, logits, len(mine) / len(chosen), network, group)
+        optimiser.step()
+        (total,) = distributed.summed(group, [float(loss.detach()) * len(mine)])
+        seen[f"{step} loss"] = torch.tensor(total / len(chosen), dtype=torch.float64)
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None
+            seen[f"{step} gradient of {name}"] = parameter.grad.clone()
+        seen |= {f"{step} {name}": tensor.clone() for name, tensor in network.state_dict().items()}
+    return seen
+
+
+def normalised(rows: slice, offset: float, shape: tuple[int, ...] = (9, 3, 2, 2)) -> dict[str, Tensor]:
+    """One batch norm on `rows` of a batch, far from zero if `offset` is: output, gradients, statistics."""
+    generator = torch.Generator().manual_seed(1)
+    x, g = torch.randn(2, *shape, generator=generator, dtype=torch.float64).unbind()
+    x = (x[rows] + offset).requires_grad_()
+    lam, beta = (torch.tensor([v, -0.5, 2.0], dtype=torch.float64, requires_grad=True) for v in (1.5, 0.0))
+    mean, var = torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
+    y = synchronised.batch_norm(x, mean, var, lam, beta, 0.1, 1e-5)
+    y.backward(g[rows])
+    assert x.grad is not None and lam.grad is not None and beta.grad is not None
+    return {"y": y.detach(), "x": x.grad, "lam": lam.grad, "beta": beta.grad, "mean": mean, "var": var}
+
+
+def served_by_a_kernel(method: str) -> bool:
+    layer = METHODS.get(method).neuron.build((4, 2, 2), 2, STE())
+    return dispatch.backend_for(layer, torch.randn(8, 4, 2, 2, requires_grad=True)) is not None
+
+
+def lone_sample(method: str, group: Group) -> dict[str, Tensor]:
+    """Gradients of a batch of one, in float32: the other process holds nothing, and takes part all the same."""
+    torch.manual_seed(0)
+    network = build(method, "resnet20", shape=(2, 8, 8), classes=10, timesteps=2, width=0.07)
+    image, label = torch.randn(1, 2, 8, 8), torch.tensor([3])
+    mine = group.share.within(1)
+    logits = network(image[mine])
+    loss = network.method.objective(logits, label[mine])
+    backward(loss, logits, float(len(label[mine])), network, group)
+    return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+
+
+def stop_in_second_epoch(group: Group, store: Path) -> str:
+    """Process 1 alone is asked to stop, after a batch that is not the last."""
+    add = Epoch.add
+
+    def add_then_ask(self: Epoch, *batch: Tensor) -> None:
+        add(self, *batch)
+        if self._before.epoch == 1 and self.batches == 2 and group.rank == 1:
+            assert interrupts.request()
+
+    Epoch.add = add_then_ask  # type: ignore[method-assign]
+    try:
+        return worker.run_cell(CELL, store)
+    finally:
+        Epoch.add = add  # type: ignore[method-assign]
+
+
+def fail_in_process_1(group: Group, store: Path) -> str:
+    def explode(logits: Tensor, labels: Tensor) -> Tensor:
+        if group.rank == 1:
+            raise RuntimeError("only here")
+        return torch.nn.functional.cross_entropy(logits.mean(0), labels)
+
+    METHODS.register("explosive", replace(METHODS.get("mpbn"), objective=explode))
+    return worker.run_cell(replace_method("explosive"), store)
+
+
+def replace_method(name: str) -> Cell:
+    return Cell(method=name, architecture="vgg11", dataset="digits", timesteps=2, seed=3, recipe=RECIPE)
+
+
+def vanish_in_process_1(group: Group, store: Path) -> str:
+    """As if it were killed: not a word to the other."""
+
+    def vanish(logits: Tensor, labels: Tensor) -> Tensor:
+        if group.rank == 1:
+            os._exit(9)
+        return torch.nn.functional.cross_entropy(logits.mean(0), labels)
+
+    METHODS.register("vanishing", replace(METHODS.get("mpbn"), objective=vanish))
+    try:
+        return worker.run_cell(replace_method("vanishing"), store)
+    except UserError as error:
+        return str(error)
+
+
+def main(folder: Path, another_port: str) -> None:
+    group = distributed.join()
+    said: dict[str, Any] = {"group": (group.rank, group.size)}
+
+    def keep() -> None:
+        torch.save(said, folder / f"{group.rank}.pt")
+
+    said["steps"] = {method: five_steps(method, group) for method in list(METHODS)}
+    halves = (slice(0, 5), slice(5, 9)), (slice(0, 9), slice(9, 9))
+    said["norms"] = [normalised(cut[group.rank], offset) for cut in halves for offset in (0.0, 1e6)]
+    said["kernel"] = {method: served_by_a_kernel(method) for method in ("vanilla", "mpbn")}
+    said["lone"] = {method: lone_sample(method, group) for method in ("vanilla", "mpbn")}
+    said["flags"] = group.any(group.rank == 1, False, True)
+    keep()
+    said["whole"] = worker.run_cell(CELL, folder / "whole")
+    said["again"] = worker.run_cell(CELL, folder / "whole")
+    said["stopped"] = stop_in_second_epoch(group, folder / "stopped"), worker.run_cell(CELL, folder / "stopped")
+    keep()
+    said["failed"] = fail_in_process_1(group, folder / "failed")
+    keep()
+    distributed._joined.clear()
+    os.environ["MASTER_PORT"] = another_port
+    said["lost"] = vanish_in_process_1(distributed.join(), folder / "lost")
+    keep()
+
+
+def become_two(folder: Path, ports: list[str]) -> int:
+    """Fork, train together, and return how process 1 ended."""
+    os.environ |= {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": ports[0]}
+    child = os.fork()
+    os.environ["RANK"] = os.environ["LOCAL_RANK"] = str(int(child == 0))
+    try:
+        main(folder, ports[1])
+    except BaseException:
+        if child == 0:
+            traceback.print_exc()
+            os._exit(1)
+        raise
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    sys.exit(become_two(Path(sys.argv[1]), sys.argv[2:]))

@@ -1,0 +1,439 @@
+"""The report as text: whole and safe HTML, and nothing in it that the store does not hold."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from outcomes import result
+from reported import finished, planned
+
+import harness.report
+from harness import arguments, cli, session, tables
+from harness.cli import main
+from harness.history import Place, past
+from harness.progress import duration
+from harness.report import details
+from harness.report.chart import curves
+from harness.report.markup import element
+from harness.result import Curve
+from harness.spec import Cell, Recipe
+from harness.store import Store
+
+VOID = {"meta", "input", "br", "wbr"}
+HOSTILE = """</script><script>alert("$title")</script><img src=x onerror='alert(1)'> & ${style} "'"""
+
+
+@dataclass
+class Node:
+    tag: str
+    attributes: dict[str, str | None]
+    children: list[Node | str] = field(default_factory=list)
+
+    def all(self) -> Iterator[Node]:
+        yield self
+        for child in self.children:
+            if isinstance(child, Node):
+                yield from child.all()
+
+    def find(self, tag: str, **attributes: str) -> list[Node]:
+        wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
+        return [
+            node
+            for node in self.all()
+            if node.tag == tag
+            and all(value in (node.attributes.get(name) or "").split() for name, value in wanted.items())
+        ]
+
+    def by_id(self, name: str) -> Node:
+        (node,) = [node for node in self.all() if node.attributes.get("id") == name]
+        return node
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self._texts()).split())
+
+    def _texts(self) -> Iterator[str]:
+        for child in self.children:
+            yield from ([child] if isinstance(child, str) else child._texts())
+        if self.tag in ("td", "th", "p", "li", "dt", "dd", "h4", "span"):
+            yield " "
+
+
+class Reader(HTMLParser):
+    """The tree, and what a browser would have had to mend: it must be nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = Node("root", {})
+        self.open, self.wrong = [self.root], list[str]()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if len({name for name, _ in attrs}) < len(attrs):
+            self.wrong.append(f"<{tag}> has an attribute twice")
+        node = Node(tag, dict(attrs))
+        self.open[-1].children.append(node)
+        if tag not in VOID:
+            self.open.append(node)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open[-1].children.append(Node(tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.open[-1].tag != tag:
+            self.wrong.append(f"</{tag}> at {self.getpos()} where <{self.open[-1].tag}> is open")
+        else:
+            self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.open[-1].children.append(data)
+
+
+def read(text: str) -> Node:
+    reader = Reader()
+    reader.feed(text)
+    reader.close()
+    assert not reader.wrong, reader.wrong
+    assert [node.tag for node in reader.open] == ["root"]
+    return reader.root
+
+
+@pytest.fixture(scope="module")
+def page(file: Path) -> Node:
+    return read(file.read_text())
+
+
+def rows(page: Node) -> list[Node]:
+    return [
+        body for table in page.find("table", class_="rows") for body in table.find("tbody") if "id" in body.attributes
+    ]
+
+
+def report(store: Path, *more: str, code: int = 0) -> Node:
+    path = store.parent / "another.html"
+    assert main(["report", "--store", str(store), "--out", str(path), *more]) == code
+    return read(path.read_text())
+
+
+def test_every_id_is_its_own_and_every_reference_leads_somewhere(page: Node) -> None:
+    ids = Counter(name for node in page.all() if (name := node.attributes.get("id")))
+    assert ids and max(ids.values()) == 1
+    spoken = [node.attributes.get("aria-controls") or "" for node in page.find("button", class_="opens")]
+    spoken += [link.removeprefix("#") for node in page.all() if (link := node.attributes.get("href"))]
+    spoken += [
+        name for node in page.all() for v in node.attributes.values() for name in re.findall(r"url\(#(.+?)\)", v or "")
+    ]
+    assert len(spoken) > 100 and set(spoken) <= set(ids)
+
+
+def test_every_row_of_every_table_is_there_with_what_lies_behind_it(page: Node) -> None:
+    numbered = [name for name in tables.table_names() if tables.NUMBERED.fullmatch(name)]
+    assert len(numbered) == 6
+    for name in numbered:
+        bodies = [body for body in rows(page) if (body.attributes["id"] or "").startswith(f"{name}-row-")]
+        assert len(bodies) == len(tables.load_table(name).row)
+    for body in rows(page):
+        shown, hidden = [child for child in body.children if isinstance(child, Node)]
+        (button,) = shown.find("button", class_="opens")
+        assert button.attributes["aria-controls"] == hidden.attributes["id"] and "hidden" in hidden.attributes
+        assert hidden.find("div", class_="details")[0].text
+        (cell,) = [child for child in hidden.children if isinstance(child, Node)]
+        assert cell.attributes["colspan"] == str(sum(isinstance(child, Node) for child in shown.children))
+
+
+def test_nothing_is_fetched(file: Path, page: Node) -> None:
+    text = file.read_text()
+    assert "://" not in text and "@import" not in text
+    assert not [
+        node for node in page.all() if node.tag in ("link", "img", "iframe", "base") or "src" in node.attributes
+    ]
+    (policy,) = [n for n in page.find("meta") if n.attributes.get("http-equiv")]
+    assert "default-src 'none'" in (policy.attributes["content"] or "")
+
+
+def test_no_place_on_this_machine_is_told(file: Path, store: Path) -> None:
+    assert str(store.parent) not in file.read_text() and "--store runs" in file.read_text()
+
+
+def test_the_first_screen_counts_what_the_tables_say(
+    page: Node, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verdicts: Counter[str] = Counter()
+    for name in (node.attributes["id"] for node in page.by_id("tables").find("details", class_="table")):
+        main(["table", name or "", "--preset", "cpu", "--store", str(store), "--format", "csv"])
+        verdicts.update(row["verdict"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    told = {
+        b.attributes["data-show"] or "": int(b.find("span", class_="number")[0].text)
+        for b in page.find("button")
+        if "data-show" in b.attributes
+    }
+    assert told == dict(verdicts) and told["not comparable"] >= 2 and told["incomplete"] >= 4
+    head = page.find("header")[0].text
+    for heading in ("What was asked", "What was found", "On which machine", "What must not be concluded"):
+        assert heading in head
+    assert "Nothing about the paper's numbers: preset cpu" in head and "4.97" in head
+    assert "a <fast> one, 2 cores, no GPU" in head and f"of {sum(verdicts.values())} rows" in head
+
+
+def test_a_finished_row_shows_seeds_curve_proof_and_provenance(page: Node) -> None:
+    row = page.by_id("table1-row-4")
+    shown, behind = (child for child in row.children if isinstance(child, Node))
+    assert "64.00±0.50 (3)" in shown.text and "not comparable" in shown.text and "data-measured" in row.attributes
+    for cell in planned().lines[3].cells:
+        assert cell.key in behind.text and f"{63.5 + cell.seed / 2:.2f} (8)" in behind.text
+    (chart,) = behind.find("svg", class_="chart")
+    assert len(chart.find("path", class_="seed")) == 3 and chart.find("text", class_="value")[0].text == "64.00"
+    assert "from 57.00 to 64.00" in (chart.attributes["aria-label"] or "")
+    (proofs,) = behind.find("table", aria_label="Fold")
+    cells = [[cell.text for cell in line.all() if cell.tag in ("td", "th")] for line in proofs.find("tr")[1:]]
+    assert cells == [
+        ["mpbn-threshold", "float32", "exact", "3 of 3", "0", "3,000", "0"],
+        ["norm-conv", "float32", "rounds", "3 of 3", "21", "3,000", "0.25"],
+    ]
+    assert "25.0" in behind.find("details")[0].text
+    assert "seed 0: abc0; seed 1: abc1; seed 2: abc2" in behind.text and "2026-11-24 09:07 UTC" in behind.text
+
+
+def test_what_failed_is_no_number_or_missing_is_shown_as_that(page: Node, store: Path) -> None:
+    first, second, fifth = (page.by_id(f"table1-row-{n}") for n in (1, 2, 5))
+    assert "50.00±0.00 (2 of 3)" in first.text and "diverged, epoch 3: loss is inf <b>" in first.text
+    assert "2 of 3 seeds have a number" in first.text
+    assert second.text.count("missing") == 3 and "0 of 3 seeds have a number" in second.text
+    lost = planned().lines[1].cells[0].key
+    assert f"{lost}/result.json: is damaged" in page.by_id("missing").text  # JSON has no NaN
+    assert "data-measured" not in second.attributes
+    assert fifth.text.count("missing") == 3 and not fifth.find("svg")
+    assert {row.attributes["data-verdict"] for row in (first, second, fifth)} == {"incomplete"}
+
+
+def test_the_commands_repeat_the_row(page: Node, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(store.parent)
+    line = planned().lines[3]
+    typed = [
+        code.text for code in page.by_id("table1-row-4").find("code") if code.text.startswith("python -m harness run")
+    ]
+    assert len(typed) == 2
+    for command in typed:
+        options = arguments.parse(shlex.split(command)[3:])
+        assert options.store == Path("results/repeat")
+        plans = session.plans_of(options, Store(store), lambda cells: {}) if "runs/" not in command else None
+        cells = plans[0].cells if plans else [session._cell(target, Store(store)) for target in options.targets]
+        assert tuple(cells) == line.cells
+
+
+def test_every_command_can_be_typed(page: Node) -> None:
+    codes = [code.text for code in page.find("code") if code.text.startswith("python -m harness")]
+    assert len(codes) > 20
+    for command in set(codes):
+        arguments.parse(shlex.split(command)[3:])
+
+
+def test_a_changed_row_is_repeated_by_its_cells_alone(tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    changed = next(line for line in planned("ambiguities").lines if line.row.change.text and line.cells)
+    Store(root).write_result(finished(changed.cells[0], 60.0))
+    behind = report(root, "ambiguities", "--preset", "cpu").by_id(f"ambiguities-row-{changed.number}")
+    typed = [code.text for code in behind.find("code") if code.text.startswith("python")]
+    assert typed == [f"python -m harness run runs/{changed.cells[0].key} --store results/repeat"]
+    assert f"Unlike the protocol: {changed.row.change.text}" in behind.text
+
+
+def test_other_tables_are_shown_once_they_have_results(tmp_path: Path) -> None:
+    shared = {cell for name in tables.table_names() if tables.NUMBERED.fullmatch(name) for cell in planned(name).cells}
+    own = next(c for c in planned("ambiguities").cells if c not in shared)
+    Store(tmp_path / "runs").write_result(finished(own, 60.0))
+    anchors = [n.attributes["id"] for n in report(tmp_path / "runs", "--preset", "cpu").find("details", class_="table")]
+    assert anchors[:6] == [f"table{n}" for n in range(1, 7)] and "ambiguities" in anchors
+    empty = report(tmp_path / "none", "--preset", "cpu")
+    assert "ambiguities" not in [node.attributes["id"] for node in empty.find("details", class_="table")]
+
+
+def test_the_missing_cells_and_what_they_cost(page: Node, store: Path) -> None:
+    missing = page.by_id("missing")
+    held = Store(store)
+    shown = [node.attributes["id"] or "" for node in page.by_id("tables").find("details", class_="table")]
+    cells = {cell for name in [*shown, *tables.figure_names()] for cell in planned(name).cells}
+    lacking = [cell for cell in cells if held.result(cell) is None]
+    assert f"{len(lacking)} of {len(cells)} cells have no result" in missing.text and "1 failed" in missing.text
+    line = planned().lines[4]
+    cost = past(line.cells, held, Place(cluster="", gpu=False))[line.cells[0]]
+    (told,) = [r.text for r in missing.find("tr") if r.text.startswith("baseline 4 ")]
+    assert duration(cost.seconds) in told and cost.source in told and "0, 1, 2" in told
+    assert "python -m harness run table1 --preset cpu --store runs" in missing.text
+
+
+def test_of_what_nothing_is_known_it_says_so(tmp_path: Path) -> None:
+    page = report(tmp_path / "runs", "table1", "--preset", "cpu")
+    missing = page.by_id("missing").text
+    assert "18 of 18 cells have no result" in missing and "Of 18 nothing is known" in missing and "not known" in missing
+    assert "On none: nothing is measured yet" in page.find("header")[0].text
+
+
+def test_without_a_preset_rows_are_judged(tmp_path: Path) -> None:
+    line = planned("table1", None).lines[1]
+    for cell in line.cells:
+        Store(tmp_path / "runs").write_result(finished(cell, 92.0 + cell.seed / 4))
+    page = report(tmp_path / "runs", "table1")
+    row = page.by_id("table1-row-2")
+    assert row.attributes["data-verdict"] == "reproduced" and "0.03 points above the paper" in row.text
+    assert "another, smaller experiment" not in page.find("header")[0].text
+
+
+def test_text_from_outside_stays_text(tmp_path: Path) -> None:
+    quoted = HOSTILE.replace("\\", "\\\\").replace('"', '\\"')
+    words = f'label = "{quoted}", note = "{quoted}"'
+    entry = f'{{ dataset = "cifar10", method = "mpbn", architecture = "resnet20", timesteps = 2, {words} }}'
+    (tmp_path / "evil.toml").write_text(
+        f'name = "evil"\ntitle = "{quoted}"\nfootnote = ["{quoted}"]\nrow = [{entry}]\n'
+    )
+    drawn = entry.replace(quoted, "<img src=x>&", 1)  # as long as a legend can be
+    head = 'name = "evil figure"\ntitle = "Evil"\n[[panel]]\n'
+    (tmp_path / "drawn.toml").write_text(f"{head}row = [{drawn.split(', note')[0]} }}]\n")
+    for cell in planned(str(tmp_path / "evil.toml")).cells:
+        Store(tmp_path / "runs").write_result(
+            result(cell, 60.0, environment={"cpu": HOSTILE, HOSTILE: HOSTILE}, curve=finished(cell, 60.0).curve)
+        )
+    page = report(tmp_path / "runs", str(tmp_path / "evil.toml"), str(tmp_path / "drawn.toml"), "--preset", "cpu")
+    assert len(page.find("script")) == 1 and not page.find("img")
+    assert not [node for node in page.all() if any(name.startswith("on") for name in node.attributes)]
+    (table,) = [node for node in page.find("details", class_="table") if "evil" in (node.attributes["id"] or "")]
+    assert table.text.count(" ".join(HOSTILE.split())) >= 5  # title, name, note, footnote, provenance
+    assert "<img src=x>& (n = 3)" in page.find("svg", class_="figure")[0].text
+
+
+def test_two_tables_of_one_name_do_not_share_ids(tmp_path: Path) -> None:
+    entry = '{ dataset = "cifar10", method = "mpbn", architecture = "resnet20", timesteps = 2 }'
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.toml").write_text(f'name = "mine"\ntitle = "Mine"\nrow = [{entry}]\n')
+    files = [str(tmp_path / folder / "mine.toml") for folder in ("a", "b")]
+    page = report(tmp_path / "runs", *files, "--preset", "cpu")
+    ids = Counter(name for node in page.all() if (name := node.attributes.get("id")))
+    assert max(ids.values()) == 1 and {"mine-toml-row-1", "mine-toml-2-row-1"} <= set(ids)
+
+
+def test_the_same_store_gives_the_same_bytes(file: Path, store: Path, tmp_path: Path) -> None:
+    again = tmp_path / "new folder/again.html"
+    assert main(["report", "--preset", "cpu", "--store", str(store), "--out", str(again)]) == 0
+    assert again.read_bytes() == file.read_bytes()
+
+
+def test_it_is_opened_where_that_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    report(tmp_path / "runs", "table1", "--preset", "cpu", "--open")
+    assert opened == [(tmp_path / "another.html").resolve().as_uri()]
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("tabel1", "unknown table or figure `tabel1`; did you mean"),
+        ("--preset cqu", "unknown preset `cqu`; did you mean `cpu`?"),
+        ("--only method=mpnb", "no row has method `mpnb`"),
+        ("--out .", "--out .: is a folder; name a file"),
+    ],
+)
+def test_bad_input_is_one_line_and_2(
+    typed: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = [] if "--out" in typed else ["--out", str(tmp_path / "r.html")]
+    assert main(["report", *typed.split(), "--store", str(tmp_path), *out]) == cli.BAD_INPUT
+    said = capsys.readouterr()
+    assert message in said.err and said.err.count("\n") == 1 and said.out == ""
+
+
+def test_only_leaves_the_tables_that_have_such_rows(tmp_path: Path) -> None:
+    page = report(tmp_path / "runs", "--preset", "cpu", "--only", "method=mpbn-element")
+    assert [node.attributes["id"] for node in page.find("details", class_="table")] == ["table6", "claims"]
+
+
+def test_an_empty_store_is_told_without_heavy_imports(tmp_path: Path) -> None:
+    script = "import sys; from harness.cli import main; main(sys.argv[1:]); print(*sys.modules)"
+    typed = ["report", "--preset", "cpu", "--store", str(tmp_path), "--out", str(tmp_path / "r.html")]
+    done = subprocess.run([sys.executable, "-c", script, *typed], capture_output=True, text=True, check=True)
+    assert not {"torch", "matplotlib", "pandas"} & set(done.stdout.split())
+
+
+def test_results_are_told_without_torch(store: Path, tmp_path: Path) -> None:
+    script = "import sys; from harness.cli import main; main(sys.argv[1:]); print(*sys.modules)"
+    typed = ["report", "--preset", "cpu", "--store", str(store), "--out", str(tmp_path / "r.html")]
+    done = subprocess.run([sys.executable, "-c", script, *typed], capture_output=True, text=True, check=True)
+    assert "torch" not in done.stdout.split() and "matplotlib" in done.stdout.split()
+
+
+def cell(epochs: int, seed: int = 0) -> Cell:
+    return Cell(method="m", architecture="a", dataset="d", timesteps=1, seed=seed, recipe=Recipe(epochs=epochs))
+
+
+def test_a_curve_with_a_hole_is_broken_there_and_no_part_of_the_mean() -> None:
+    whole = result(cell(3, 0), 50.0, curve=Curve(test_accuracy=(10.0, 30.0, 50.0)))
+    holed = result(cell(3, 1), 50.0, curve=Curve(test_accuracy=(20.0, math.nan, 90.0)))
+    drawn = read(str(curves([whole, holed])))
+    lines = [node.attributes["d"] or "" for node in drawn.find("path", class_="seed")][:2]
+    assert [line.count("M") for line in lines] == [1, 2] and [line.count("L") for line in lines] == [2, 0]
+    assert drawn.find("text", class_="value")[0].text == "50.00"
+    assert "nan" not in str(curves([whole, holed]))
+
+
+def test_a_seed_that_is_no_number_is_told_as_that() -> None:
+    seed = details._seed(cell(2), result(cell(2), math.nan))
+    assert seed[:3] == ("0", "✗ no number", "nan")
+
+
+@pytest.mark.parametrize("values", [(), (math.nan,), (math.inf, math.nan)])
+def test_no_curve_no_picture(values: tuple[float, ...]) -> None:
+    assert curves([result(cell(2), 50.0, curve=Curve(test_accuracy=values))]) is None
+
+
+@pytest.mark.parametrize("values", [(50.0,), (50.0, 50.0), (0.0, 100.0), (99.98, 99.99)])
+def test_any_curve_lies_within_the_axes(values: tuple[float, ...]) -> None:
+    drawn = read(str(curves([result(cell(len(values)), 50.0, curve=Curve(test_accuracy=values))])))
+    (path,) = [
+        node.attributes["d"] or "" for node in drawn.find("path", class_="mean") if node.attributes["d"] != "M0 5H24"
+    ]
+    points = [tuple(map(float, point.split())) for point in re.split("[ML]", path)[1:]]
+    assert len(points) == len(values)
+    assert all(44 <= x <= 496 and 11.9 <= y <= 212.1 for x, y in points)
+
+
+def test_markup_escapes_whatever_it_is_given() -> None:
+    assert element("p", "<b>&", title='"x"') == '<p title="&quot;x&quot;">&lt;b&gt;&amp;</p>'
+    assert element("p", element("b", "x"), None, hidden=True, id=None) == "<p hidden><b>x</b></p>"
+
+
+def palettes() -> list[dict[str, str]]:
+    """Of `page.css`: in the light, in the dark."""
+    blocks = re.findall(r":root \{(.*?)\}", (Path(harness.report.__file__).parent / "page.css").read_text(), re.S)
+    found = [dict(re.findall(r"--([\w-]+): (#\w+);", block)) for block in blocks]
+    assert len(found) == 2 and found[0].keys() == found[1].keys()
+    return found
+
+
+def luminance(colour: str) -> float:
+    """Relative, WCAG 2."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_every_colour_stands_out_of_paper_and_panel(scheme: int) -> None:
+    colours = palettes()[scheme]
+    for name in colours.keys() - {"paper", "panel", "rule"}:
+        for ground in ("paper", "panel"):
+            darker, lighter = sorted((luminance(colours[name]), luminance(colours[ground])))
+            least = 3.0 if name.startswith("series") else 4.5  # a line, or words
+            assert (lighter + 0.05) / (darker + 0.05) >= least, (name, ground)
