@@ -92,8 +92,8 @@ def build() -> tuple[Parser, dict[str, Parser]]:
     compare = verb("compare", "a method of yours against the rows of a table", _select, _where, _format)
     help = "the file or package that registers it, or the name of one that is known"
     compare.add_argument("method", metavar="METHOD.py", help=help)
-    help = "the table whose rows it is held against; default table1. (The place to run at is --place.)"
-    compare.add_argument("--on", default="table1", metavar="TABLE", help=help)
+    help = "the table whose rows it is held against; the place to run at is --place here"
+    compare.add_argument("--on", required=True, metavar="TABLE", help=help)
     help = "train what is missing of those rows too; without it, only of your method"
     compare.add_argument("--train-baselines", action="store_true", help=help)
     help = "how often each network is timed at most; 0: no times; default 30"

@@ -105,10 +105,8 @@ def compare(options: argparse.Namespace) -> int:
         return OK
     here = placed.on in clusters.HERE
     try:
-        if here:
-            seen = session.train(placed, complain, verb.make)
-        else:
-            seen = session.submit(placed, complain, tell, verb.make)
+        make = verb.make
+        seen = session.train(placed, complain, make) if here else session.submit(placed, complain, tell, make)
         found = verb.answer(placed, seen, tell)
     except KeyboardInterrupt:
         return _interrupted(options, here)
@@ -134,7 +132,8 @@ def new(options: argparse.Namespace) -> int:
 
     path = starter.write_method(options.name)
     print(path)
-    tell(f"try it: python -m harness compare {path} --on table1 --preset smoke --only timesteps=2 --train-baselines")
+    command = "python -m harness compare FILE --on table1 --preset smoke --only timesteps=2 --train-baselines"
+    tell(f"try it: {command.replace('FILE', str(path))}")
     return OK
 
 

@@ -38,7 +38,7 @@ class Answer:
 def placed(options: argparse.Namespace) -> argparse.Namespace:
     """The options as the other verbs have them: `on` is the place. Raises UserError for a place where a table goes."""
     if options.on in clusters.HERE:
-        advice = f"name a table (--on table1); where it runs is --place {options.on}"
+        advice = f"type: python -m harness compare METHOD.py --on table1 --place {options.on}"
         raise UserError(f"`{options.on}` is a place", "compare --on", advice)
     given = {**vars(options), "table": options.on, "on": options.place, "targets": []}
     if _is_plugin(options.method):

@@ -67,3 +67,12 @@ def deferred() -> Iterator[Stop]:
                 signal.signal(number, handler)
     if stop.requested:
         raise KeyboardInterrupt
+
+
+def leave_to_parent(worker: int) -> None:
+    """For the processes that load data: a signal to all processes of a job is for the one that trains to answer.
+
+    It asks them to end when it has saved; if they died before, it would get their death as an error.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     "__main__",
     "cli",
-    "arguments cancel catalogue compare doctor export logs merge report session settings show standings starter status watch",  # what the verbs do
+    # what the verbs do
+    "arguments cancel catalogue compare doctor export logs merge report "
+    "session settings show standings starter status watch",
     "claims comparison forecast history launch measure plan progress remote render stats submit",
     "deaths job supervisor worker",  # one cell
     "checkpoint distributed epoch proof tally train",
@@ -86,7 +88,13 @@ def test_arrows_point_down_and_none_leads_back() -> None:
 
 def test_the_science_needs_torch_alone() -> None:
     allowed = {"baselines", "torch", *sys.stdlib_module_names}
-    wrong = [f"{name} -> {to}" for name in SCIENCE for to in imports(name) if to.partition(".")[0] not in allowed]
+    extra = {"baselines.kernels.on_gpu": {"triton"}}  # imported where it is there, see `kernels/__init__.py`
+    wrong = [
+        f"{name} -> {to}"
+        for name in SCIENCE
+        for to in imports(name)
+        if to.partition(".")[0] not in allowed | extra.get(name, set())
+    ]
     assert not wrong, wrong
 
 

@@ -72,13 +72,13 @@ def test_with_the_baselines_all_is_there(mine: str, capsys: pytest.CaptureFixtur
 
 
 def test_a_method_known_by_name_needs_no_file(capsys: pytest.CaptureFixture) -> None:
-    assert compare("mpbn", "--train-baselines") == 0
+    assert compare("mpbn", "--on", "table1", "--train-baselines") == 0
     assert "MPBN against Table 1" in capsys.readouterr().out and trained() == {"mpbn", "vanilla"}
 
 
 def test_a_dry_run_trains_nothing(mine: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.session._measure", lambda options: lambda cell: 1.0)
-    assert compare(mine, "--dry-run") == 0
+    assert compare(mine, "--on", "table1", "--dry-run") == 0
     assert "2 cells, 2 to train" in capsys.readouterr().out and not Path("runs").exists()
 
 
@@ -87,12 +87,13 @@ def test_a_dry_run_trains_nothing(mine: str, capsys: pytest.CaptureFixture, monk
     [
         (
             ("mine.py", "--on", "local"),
-            "`local` is a place; name a table (--on table1); where it runs is --place local",
+            "`local` is a place; type: python -m harness compare METHOD.py --on table1 --place local",
         ),
         (("mine.py", "--on", "tabel1"), "unknown table `tabel1`; did you mean `table1`?"),
-        (("nothing.py",), "nothing.py: no such file"),
-        (("mpnb",), "no method `mpnb`; did you mean `mpbn`?"),
-        (("mine.py", "--rounds", "-1"), "--rounds"),
+        (("nothing.py", "--on", "table1"), "nothing.py: no such file"),
+        (("mpnb", "--on", "table1"), "no method `mpnb`; did you mean `mpbn`?"),
+        (("mine.py", "--on", "table1", "--rounds", "-1"), "--rounds"),
+        (("mine.py",), "--on"),
     ],
 )
 def test_bad_input_is_one_line_and_2(

@@ -83,10 +83,7 @@ def test_its_key_is_that_of_the_same_package_as_a_plugin(site: Path) -> None:
     assert planned(site)[0][0][1] == planned(site, "theirs_pkg")[0][0][1]
 
 
-def test_it_is_built_and_compared_by_its_name(site: Path) -> None:
-    more = ("--preset", "smoke", "--only", "timesteps=1", "--seeds", "0", "--format", "json", "--rounds", "0")
-    done = python(site, "-m", "harness", "compare", "theirs", *more, "--store", "runs", "--dry-run")
-    assert "theirs/resnet20/digits/T1/seed0" in done.stdout, done.stderr
+def test_it_is_built_by_its_name(site: Path) -> None:
     build = "import baselines; from harness.plugins import load_plugins; load_plugins(());"
     build += "print(baselines.build('theirs', 'vgg11', shape=(3, 32, 32), classes=10, timesteps=1, width=.1).method)"
     done = python(site, "-c", build)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from outcomes import metrics
+from torch.utils.data import DataLoader
 
 from baselines import METHODS
 from baselines.parts.readout import Repeat
@@ -143,6 +145,17 @@ def test_outside_a_training_signals_mean_what_they_meant() -> None:
         assert [signal.getsignal(number) for number in interrupts.SIGNALS] != handlers
     assert [signal.getsignal(number) for number in interrupts.SIGNALS] == handlers
     assert not interrupts.request(), "nobody trains"
+
+
+def test_loading_processes_leave_a_signal_to_the_one_that_trains() -> None:
+    """SLURM sends it to all of them; `kill` stands in, as torch's loader dies more quietly of its parent's signal."""
+    loader = DataLoader(list(range(40)), num_workers=1, prefetch_factor=1, worker_init_fn=interrupts.leave_to_parent)
+    batches = iter(loader)
+    loaded = [int(next(batches))]
+    (process,) = batches._workers  # type: ignore[attr-defined]
+    subprocess.run(["kill", "-TERM", str(process.pid)], check=True)
+    time.sleep(0.2)
+    assert loaded + [int(batch) for batch in batches] == list(range(40))
 
 
 def test_an_ignored_signal_stays_ignored() -> None:

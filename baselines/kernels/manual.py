@@ -54,7 +54,7 @@ def backward(
         if kept is not None and recurrence.normalised:
             gz = gz.add_(kept, alpha=recurrence.tau)
             kept = None
-        if lam is None:
+        if lam is None or glam is None or gbeta is None:
             gu = gz
         else:
             gbeta += (straight := gz.sum(0))

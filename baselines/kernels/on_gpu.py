@@ -4,6 +4,10 @@ The statistics of a step are summed over the whole grid: every tile writes its o
 parts in one fixed order, so that the same input gives the same bits. No atomic additions.
 """
 
+# What Triton compiles is no Python that a type checker knows, and where torch comes without CUDA there is no Triton.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportPossiblyUnboundVariable=false, reportOperatorIssue=false
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import math
@@ -222,18 +226,18 @@ def forward(
     u, s, b = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x, dtype=torch.uint8)
     mean, var = x.new_empty(2, steps, 0 if lam is None else W).unbind()
     if lam is None:
-        _forward[(triton.cdiv(R * W, 1024),)](x, u, s, b, R * W, r.tau, r.v_th, T=steps, BLOCK=1024)  # type: ignore[index]
+        _forward[(triton.cdiv(R * W, 1024),)](x, u, s, b, R * W, r.tau, r.v_th, T=steps, BLOCK=1024)
         return s, u, b, mean, var
     rows, columns, parts, grid, across = _tiling(R, W)
     slope, shift = torch.empty_like(mean), torch.empty_like(mean)
     part_mean, part_squares = x.new_empty(2, parts, W).unbind()
     for t in range(steps + 1):
-        _step[grid](  # type: ignore[index]
+        _step[grid](
             x, u, s, b, slope, shift, part_mean, part_squares, t, R, W, r.tau, r.v_th,
             FIRST=t == 0, LAST=t == steps, NORMALISED=r.normalised, ROWS=rows, COLUMNS=columns,
         )  # fmt: skip
         if t < steps:
-            _settle[across](  # type: ignore[index]
+            _settle[across](
                 part_mean, part_squares, lam, beta, mean, var, slope, shift, t, R, W, r.eps, parts,
                 ROWS=rows, PARTS=PARTS, COLUMNS=columns,
             )  # fmt: skip
@@ -255,7 +259,7 @@ def backward(
     straight = r.k == 0
     scale = 1.0 if straight else r.k / (2 * math.tanh(r.k / 2))
     if lam is None:
-        _backward[(triton.cdiv(R * W, 1024),)](  # type: ignore[index]
+        _backward[(triton.cdiv(R * W, 1024),)](
             gs, u, b, gx, R * W, r.tau, r.v_th, r.k, scale, T=steps, DETACH=r.detach, STRAIGHT=straight, BLOCK=1024
         )
         return gx, None, None
@@ -263,14 +267,14 @@ def backward(
     sums, products = torch.empty_like(mean), torch.empty_like(mean)
     part_sum, part_product = u.new_empty(2, parts, W).unbind()
     for t in range(steps - 1, -2, -1):
-        _step_back[grid](  # type: ignore[index]
+        _step_back[grid](
             gs, u, b, lam, beta, mean, var, gx, sums, products, part_sum, part_product, t, R, W,
             r.tau, r.v_th, r.k, scale, r.eps,
             T=steps, FIRST=t == steps - 1, SECOND=t == steps - 2, LAST=t < 0, DETACH=r.detach, NORMALISED=r.normalised,
             STRAIGHT=straight, ROWS=rows, COLUMNS=columns,
         )  # fmt: skip
         if t >= 0:
-            _add[across](part_sum, part_product, sums, products, t, W, parts, PARTS=PARTS, COLUMNS=columns)  # type: ignore[index]
+            _add[across](part_sum, part_product, sums, products, t, W, parts, PARTS=PARTS, COLUMNS=columns)
     return gx, products.sum(0), sums.sum(0)
 
 
@@ -279,7 +283,7 @@ def infer(recurrence: Recurrence, x: Tensor, rule: Rule) -> Tensor:
     threshold = rule.threshold if isinstance(rule.threshold, Tensor) else x.new_full((W,), rule.threshold)
     affine = 0 if rule.slope is None else 1 if rule.mean is None else 2
     unused = threshold
-    _infer[(triton.cdiv(R * W, 1024),)](  # type: ignore[index]
+    _infer[(triton.cdiv(R * W, 1024),)](
         x, s, threshold, *(unused if p is None else p for p in (rule.slope, rule.mean, rule.shift)), R * W, W,
         recurrence.tau, T=steps, AFFINE=affine, NORMALISED=recurrence.normalised, BLOCK=1024,
         enable_fp_fusion=False,  # z is three roundings, as folding takes it to be

@@ -70,27 +70,28 @@ class _SynchronisedBatchNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias, eps):  # type: ignore[override]
-        count, mean, var = _over_all(*_moments(x))
+        wide = x.to(weight.dtype)  # activations may be bfloat16; sums never are
+        count, mean, var = _over_all(*_moments(wide))
         centre, scale = mean.to(weight.dtype), torch.rsqrt(var + eps).to(weight.dtype)
         ctx.save_for_backward(x, weight, centre, scale, count)
         unbiased = var * (count / (count - 1))
         ctx.mark_non_differentiable(mean, unbiased)
-        y = (x - _along(centre, x)) * _along(scale * weight, x) + _along(bias, x)
-        return y, mean, unbiased
+        y = (wide - _along(centre, x)) * _along(scale * weight, x) + _along(bias, x)
+        return y.to(x.dtype), mean, unbiased
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gy, *_):  # type: ignore[override]
         x, weight, centre, scale, count = ctx.saved_tensors
-        dims = _others(x)
-        normalised = (x - _along(centre, x)) * _along(scale, x)
+        dims, gy = _others(x), gy.to(weight.dtype)
+        normalised = (x.to(weight.dtype) - _along(centre, x)) * _along(scale, x)
         own = torch.stack([gy.sum(dims), (gy * normalised).sum(dims)])
         everyones = own.to(torch.float64, copy=True)
         collect(dist.all_reduce, everyones)
         straight, slanted = (everyones / count).to(weight.dtype)
         gx = (gy - _along(straight, x) - normalised * _along(slanted, x)) * _along(scale * weight, x)
         gbias, gweight = own.to(weight.dtype)
-        return gx, gweight, gbias, None
+        return gx.to(x.dtype), gweight, gbias, None
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

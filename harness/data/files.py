@@ -23,6 +23,7 @@ from harness.data.augment import Augmentation, cropped_at, resized_crop
 from harness.data.base import WHOLE, Share
 from harness.data.memory import seeded
 from harness.errors import UserError
+from harness.interrupts import leave_to_parent
 
 RESIZE = 256 / 224
 """The short side before the centre crop, as a multiple of the crop: 256 for 224."""
@@ -170,6 +171,7 @@ class FileSplit:
             prefetch_factor=PREFETCH if workers else None,
             pin_memory=self.scale.is_cuda,
             generator=torch.Generator(),  # else it would draw from the global one
+            worker_init_fn=leave_to_parent,
         )
         for loaded in loader:
             if isinstance(loaded, UserError):

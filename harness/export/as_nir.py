@@ -3,8 +3,8 @@
 NIR's LIF is tau dv/dt = (v_leak - v) + r I, which forward Euler with a step dt turns into
 v' = (1 - dt/tau) v + (dt/tau) r I. Ours, u = τ v + x, is that with tau = dt / (1 - τ) and r = ±1 / (1 - τ); it fires
 where v > v_threshold, strictly, and is reset to 0, as ours. Where MPBN's λ is negative the folded neuron fires where
--u > θ: r takes the sign, and v is then -u throughout, exactly. Thresholds stand a channel or an element as folding made
-them, and dt, the number of steps and the readout in the graph's metadata. Currents that meet at a neuron are edges to it.
+-u > θ: r takes the sign, and v is then -u throughout, exactly. Thresholds stand a channel or an element as folding
+made them; dt, the number of steps and the readout in the graph's metadata. Currents that meet are edges to one neuron.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def write(network: Network, images: Tensor, path: Path) -> Path:
     """Raises UserError for a layer that NIR has no node for, by its name."""
     nir = _nir()
     path = path.with_suffix(".nir")
-    nir.write(str(path), graph(network, tuple(images.shape[-3:])))
+    channels, height, width = images.shape[-3:]
+    nir.write(str(path), graph(network, (channels, height, width)))
     return path
 
 
@@ -103,7 +104,7 @@ class _Builder:
                 known[node] = self._step(node, known)
 
     def _step(self, node: fx.Node, known: dict[fx.Node, Any]) -> _Value:
-        arguments = [known.get(a, a) if isinstance(a, fx.Node) else a for a in node.args]
+        arguments: list[Any] = [known.get(a, a) if isinstance(a, fx.Node) else a for a in node.args]
         if node.op == "call_module":
             (value,) = arguments
             return self._module(str(node.target), value)
@@ -122,7 +123,7 @@ class _Builder:
 
     def _module(self, name: str, value: _Value) -> _Value:
         module = self.traced.get_submodule(name)
-        if isinstance(module, nn.Identity | nn.Dropout) or not list(module.parameters()) and _passes(module, value):
+        if isinstance(module, nn.Identity) or _passes(module, value):
             return value
         if isinstance(module, SpikingNeuron):
             return self._put(name, self._lif(name, module, value), value, value.tensor)
@@ -176,7 +177,7 @@ class _Builder:
         return self.nir.Conv2d(size, _array(module.weight), *geometry, _array(bias))
 
     def _pool(self, name: str, value: _Value, kernel: Any, stride: Any = None, padding: Any = 0) -> _Value:
-        pair = [np.array(torch.nn.modules.utils._pair(v)) for v in (kernel, stride or kernel, padding)]
+        pair = [np.array(_numbers(v)) for v in (kernel, stride or kernel, padding)]
         out = F.avg_pool2d(value.tensor, kernel, stride, padding)
         return self._put(name, self.nir.AvgPool2d(*pair), value, out)
 
@@ -195,15 +196,17 @@ class _Builder:
 
 def _passes(module: nn.Module, value: _Value) -> bool:
     """Whether it changes nothing in inference, as dropout."""
+    if isinstance(module, LEAVES) or any(True for _ in module.parameters()):
+        return False
     probe = torch.randn_like(value.tensor)
-    return not isinstance(module, LEAVES) and (out := module(probe)).shape == probe.shape and bool((out == probe).all())
+    return torch.equal(module(probe), probe)
 
 
 # --- Read back and run ------------------------------------------------------------------------------------------------
 
 
 def run(path: Path, names: list[str], images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Scores and spikes of a file, by nothing but what stands in it: stateless nodes on all frames, neurons in steps."""
+    """Scores and spikes of a file, by what stands in it alone: stateless nodes on all frames, neurons in steps."""
     nir = _nir()
     read = nir.read(str(path))
     timesteps, dt = int(read.metadata["timesteps"]), float(read.metadata["dt"])

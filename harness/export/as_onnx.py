@@ -18,7 +18,7 @@ def write(network: Network, images: Tensor, path: Path, *, spikes: bool = False)
     try:
         import onnxscript  # noqa: F401  torch's exporter is written in it
     except ImportError:
-        raise missing("onnx") from None
+        raise missing("onnxscript") from None
     module = Unrolled(network, spikes=spikes).eval()
     axis = 1 if images.dim() == 5 else 0
     path = path.with_suffix(".onnx")

@@ -166,9 +166,10 @@ def conclusion(c: Compared) -> str:
 def _how_judged(found: Sequence[Compared]) -> list[str]:
     family = found[0].family if found else 0
     notes = [
-        "Difference: over pairs of the same seed, recipe and samples, in percentage points, with its t interval at 95 % "
-        f"by itself. p: paired t test, corrected for {family} comparison{'s' * (family != 1)} by Holm; better or worse "
-        "where it is below 0.05, so that of 100 tables without a difference at most 5 would show one."
+        "Accuracy: test, of the epoch that the table shows, mean±sample standard deviation over n seeds.",
+        "Difference: over pairs of the same seed, recipe and samples, in percentage points, with its t interval at "
+        f"95 % by itself. p: paired t test, corrected for {family} comparison{'s' * (family != 1)} by Holm; better or "
+        "worse where it is below 0.05, so that of 100 tables without a difference at most 5 would show one.",
     ]
     counts = {c.difference.n for c in found if c.p is not None}
     if family and (std := spread(found)) and len(counts) == 1:
@@ -208,14 +209,14 @@ def _how_priced(prices: Sequence[Priced]) -> tuple[str, ...]:
     if rounds := {m.rounds for price in prices for m in (price.step, price.latency) if m is not None}:
         told = f"{min(rounds)} to {max(rounds)}" if len(rounds) > 1 else str(*rounds)
         notes.append(
-            f"Times: {told} rounds in one process, interleaved, on noise; ratio of medians with its bootstrap interval; "
+            f"Times: {told} rounds in one process, interleaved, on noise; ratio of medians with bootstrap interval; "
             "`cannot tell` where the method against its own double strays as far. Training: forward and backward."
         )
     if any(price.mine.macs is not None for price in prices):
         notes.append(
             "Operations of one inference, all timesteps: multiply-accumulates of layers that see real numbers (a still "
-            "image's first layer once), accumulates of the others at the firing rates of the fold proof. Energy: 4.6 pJ "
-            "a MAC, 0.9 pJ an AC (45 nm, Horowitz, ISSCC 2014)."
+            "image's first layer once), accumulates of the others at the firing rates of the fold proof. Energy: "
+            "4.6 pJ a MAC, 0.9 pJ an AC (45 nm, Horowitz, ISSCC 2014)."
         )
     return tuple(notes)
 

@@ -40,7 +40,7 @@ def details(found: Found, sight: Sight, line: Line) -> Html:
     if results:
         left.append(_part("Fold proof", _proofs(results)))
         right.append(_part("Provenance", _provenance(results)))
-    right.append(_part("Recipe", _recipe(line.cells[0])))
+    left.append(_part("Recipe", _recipe(line.cells[0])))
     return element("div", judgement, element("div", *left), element("div", *right), class_="details")
 
 
@@ -61,9 +61,10 @@ def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence
 
 def command(text: str) -> Html:
     """Something to type, with a button that copies it."""
+    words = [element("span", word) for word in text.split(" ")]  # a line is not broken within an option
     return element(
         "div",
-        element("code", text),
+        element("code", Html(" ".join(words))),
         element("button", "Copy", type="button", class_="copy", aria_label=f"Copy: {text}"),
         class_="command",
     )

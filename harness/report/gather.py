@@ -97,7 +97,7 @@ def gather(options: argparse.Namespace) -> Found:
         protocol=tables.load_protocol(options.protocol or session.PROTOCOL),
         preset=session.load_preset(options.preset),
         shown=_published(options),
-        problems=tuple(dict.fromkeys([*store.problems, *problems])),
+        problems=tuple({str(problem): problem for problem in (*store.problems, *problems)}.values()),
     )
     gpu = any(result.environment.get("device") not in ("cpu", None) for result in found.results)
     return replace(found, past=past(found.unfinished, store, Place(cluster="", gpu=gpu)))

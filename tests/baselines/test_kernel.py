@@ -280,7 +280,7 @@ def test_triton_through_its_interpreter() -> None:
     """A process of its own: Triton decides when it is imported. See `triton_interpreted.py`."""
     pytest.importorskip("triton")
     script = Path(__file__).with_name("triton_interpreted.py")
-    environment = os.environ | {"TRITON_INTERPRET": "1"}
+    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(script.parents[2])}
     done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "all agree"
