@@ -87,8 +87,8 @@ def served_by_a_kernel(method: str) -> bool:
 def lone_sample(method: str, group: Group) -> dict[str, Tensor]:
     """Gradients of a batch of one, in float32: the other process holds nothing, and takes part all the same."""
     torch.manual_seed(0)
-    network = build(method, "resnet20", shape=(2, 16, 16), classes=10, timesteps=2, width=0.07)
-    image, label = torch.randn(1, 2, 16, 16), torch.tensor([3])
+    network = build(method, "resnet20", shape=(2, 32, 32), classes=10, timesteps=2, width=0.07)
+    image, label = torch.randn(1, 2, 32, 32), torch.tensor([3])
     mine = group.share.within(1)
     logits = network(image[mine])
     loss = network.method.objective(logits, label[mine])

@@ -27,11 +27,12 @@ def needed() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-def collect(collective: Callable[..., dist.Work], tensors: Tensor | list[Tensor], *arguments: Any) -> None:
+def collect(collective: Callable[..., dist.Work | None], tensors: Tensor | list[Tensor], *arguments: Any) -> None:
     """Do one of torch.distributed's collective operations. Raises ProcessLost."""
     first = tensors[0] if isinstance(tensors, list) else tensors
     try:
         work = collective(tensors, *arguments, async_op=True)
+        assert work is not None, "this process belongs to the group"
         if first.is_cuda or not _waits:  # a GPU's queue waits, not we
             work.wait()
         else:
