@@ -224,6 +224,7 @@ def test_what_is_unusual_takes_the_loop() -> None:
     layer, x = neuron.build((4, 2, 2), 2, STE()), torch.randn(8, 4, 2, 2, requires_grad=True)
     assert dispatch.backend_for(layer, x) is not None
     assert dispatch.backend_for(layer, x.double()) is None
+    assert dispatch.backend_for(layer, x[:0]) is None  # a process of several may hold no sample
     assert dispatch.backend_for(replace(neuron, reset=lambda u, s: u - s).build((4, 2, 2), 2, STE()), x) is None
     handle = layer.normalise.register_forward_hook(lambda module, inputs, output: None)
     assert dispatch.backend_for(layer, x) is None  # somebody wants to see the potentials
