@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-ALL := -c constraints.txt -e '.[test,lint]'
+ALL := -c constraints.txt -e '.[test,export,lint]'
 ARGS ?=
 
 .DEFAULT_GOAL := help
