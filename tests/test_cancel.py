@@ -15,7 +15,7 @@ from fake_slurm import FakeSlurm
 from stand_in import make_cell, make_result
 from test_status import claimed, line, submitted
 
-from harness import claim, launch, queue, slurm
+from harness import claim, launch, queue
 from harness.cli import main
 from harness.launch import Options, Watch
 from harness.process import HOST
@@ -29,15 +29,6 @@ def leave_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     yield
     os.environ.clear()
     os.environ.update(before)
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]:
-    made = FakeSlurm(tmp_path / "slurm")
-    monkeypatch.setenv("PATH", f"{made.bin}{os.pathsep}{os.environ['PATH']}")
-    slurm.config.cache_clear()
-    yield made
-    slurm.config.cache_clear()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,7 +17,7 @@ import pytest
 from fake_slurm import FakeSlurm
 from stand_in import make_cell, make_result
 
-from harness import claim, durable, orphans, process, slurm
+from harness import claim, durable, orphans, process
 from harness.process import HOST
 from harness.store import Store
 
@@ -30,15 +30,6 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "runs" / "0123456789abcdef"
     made.mkdir(parents=True)
     return made
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]:
-    made = FakeSlurm(tmp_path / "slurm")
-    monkeypatch.setenv("PATH", f"{made.bin}{os.pathsep}{os.environ['PATH']}")
-    slurm.config.cache_clear()
-    yield made
-    slurm.config.cache_clear()
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,19 +12,9 @@ from fake_slurm import FakeSlurm
 from stand_in import make_cell, make_result
 from test_status import claimed, line, submitted
 
-from harness import slurm
 from harness.cli import main
 from harness.logs import BLOCK, tail
 from harness.store import Store
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]:
-    made = FakeSlurm(tmp_path / "slurm")
-    monkeypatch.setenv("PATH", f"{made.bin}{os.pathsep}{os.environ['PATH']}")
-    slurm.config.cache_clear()
-    yield made
-    slurm.config.cache_clear()
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -21,7 +20,7 @@ from fake_slurm import FakeSlurm
 from stand_in import make_cell, make_failure, make_result
 from tiny import harness, write_tiny
 
-from harness import arguments, claim, fronts, process, queue, slurm, standings, status
+from harness import arguments, claim, fronts, process, queue, standings, status
 from harness.cli import main
 from harness.errors import UserError
 from harness.plan import plan_cells
@@ -33,15 +32,6 @@ from harness.store import Store
 from harness.watch import watch
 
 RETRY = "python -m harness run KEY --retry failed"
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]:
-    made = FakeSlurm(tmp_path / "slurm")
-    monkeypatch.setenv("PATH", f"{made.bin}{os.pathsep}{os.environ['PATH']}")
-    slurm.config.cache_clear()
-    yield made
-    slurm.config.cache_clear()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -25,15 +24,6 @@ from harness.store import Store
 from harness.submit import BUCKETS, How, batches, minutes, script, submit
 
 PROFILE = Profile(name="mine", time="12:00:00")
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]:
-    made = FakeSlurm(tmp_path / "slurm")
-    monkeypatch.setenv("PATH", f"{made.bin}{os.pathsep}{os.environ['PATH']}")
-    slurm.config.cache_clear()
-    yield made
-    slurm.config.cache_clear()
 
 
 @pytest.fixture

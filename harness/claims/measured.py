@@ -12,7 +12,7 @@ from harness.claims.spec import Check, Claim, Compare, Folds, Place, Spread, pai
 from harness.plan import Line, Plan
 from harness.result import Failure, Result
 from harness.spec import Table
-from harness.stats import Outcome, Sample, fold_exact, paired, sample
+from harness.stats import Outcome, Sample, fold_exact, p_value, paired, sample
 from harness.tables import display
 
 
@@ -86,7 +86,7 @@ def _differences(
                 pair=f"{display('dataset', left.row.dataset)}: {left.name} {MINUS} {right.name}",
                 sample=spread,
                 verdict=_side(spread, low, high),
-                p=_p_value(spread, low),
+                p=p_value(spread, low),
             )
 
 
@@ -100,15 +100,6 @@ def _side(difference: Sample, low: float, high: float) -> MeasuredVerdict:
         return MeasuredVerdict.HOLDS
     outside = difference.interval[1] <= low or difference.interval[0] >= high
     return MeasuredVerdict.FAILS if outside else MeasuredVerdict.CANNOT_TELL
-
-
-def _p_value(difference: Sample, margin: float) -> float | None:
-    if difference.mean is None or not difference.std:
-        return None
-    from scipy.special import stdtr  # late: see stats.quantile
-
-    t = (difference.mean - margin) / (difference.std / math.sqrt(difference.n))
-    return float(2 * stdtr(difference.n - 1, -abs(t)))
 
 
 def _folds(place: Place, outcomes: Sequence[Outcome]) -> Difference:

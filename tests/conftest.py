@@ -1,0 +1,22 @@
+"""What the tests of several modules are given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_slurm import FakeSlurm
+
+from harness import slurm
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]:
+    """A SLURM whose commands stand first on PATH and answer from files."""
+    made = FakeSlurm(tmp_path / "slurm")
+    monkeypatch.setenv("PATH", f"{made.bin}{os.pathsep}{os.environ['PATH']}")
+    slurm.config.cache_clear()
+    yield made
+    slurm.config.cache_clear()
