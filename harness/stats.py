@@ -143,6 +143,19 @@ def p_value(difference: Sample, margin: float = 0.0) -> float | None:
     return float(2 * stdtr(difference.n - 1, -abs(t)))
 
 
+def tails(difference: Sample, margin: float = 0.0) -> tuple[float, float] | None:
+    """One-sided p values of the paired t test: that the truth is not above `margin`, that it is not below.
+
+    Together they are 1, and twice the smaller is `p_value`. None where there is no spread to judge by.
+    """
+    if difference.mean is None or not difference.std:
+        return None
+    from scipy.special import stdtr  # late: see `quantile`
+
+    t = (difference.mean - margin) / (difference.std / math.sqrt(difference.n))
+    return float(stdtr(difference.n - 1, -t)), float(stdtr(difference.n - 1, t))
+
+
 def holm(values: Sequence[float]) -> list[float]:
     """p values corrected for their number (Holm, Scand. J. Stat. 6, 1979), in the order given.
 

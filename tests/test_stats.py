@@ -187,6 +187,19 @@ def test_a_paired_difference_is_scipys_over_the_seeds_both_finished() -> None:
     assert stats.paired(results(left, *a)[:1], held[1:]).mean is None
 
 
+@pytest.mark.parametrize("margin", [0.0, 1.5, -0.3])
+def test_tails_are_scipys_and_the_smaller_is_half_of_p(margin: float) -> None:
+    values = [0.4, 3.5, 1.1, 0.9]
+    above, below = (
+        float(scipy.stats.ttest_1samp(values, margin, alternative=side).pvalue)  # type: ignore[attr-defined]
+        for side in ("greater", "less")
+    )
+    found = stats.tails(sample(values), margin)
+    assert found is not None and found == (pytest.approx(above), pytest.approx(below))
+    assert stats.p_value(sample(values), margin) == pytest.approx(2 * min(found))
+    assert stats.tails(sample([1.0])) is None and stats.tails(sample([1.0, 1.0])) is None
+
+
 def test_selection_is_best_minus_last_of_each_seed() -> None:
     one = line()
     held = [result(cell, 90.0, last_accuracy=last) for cell, last in zip(one.cells, (89.0, 88.5, 90.0), strict=True)]

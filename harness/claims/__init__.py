@@ -3,21 +3,29 @@
 Both look at the same pairs of rows, chosen by the printed numbers: choosing by the measured ones would flatter.
 """
 
-from harness.claims.measured import Difference, Measured, MeasuredVerdict, as_measured
+from harness.claims.evidence import Evidence, Fold, Pair, Paired, Ratio
+from harness.claims.judging import Judgement, MeasuredVerdict
+from harness.claims.measured import Measured, as_measured, measure
 from harness.claims.printed import Printed, PrintedVerdict, as_printed
 from harness.claims.spec import Claim, choose, load_claims, load_tables, tables_of
 
 __all__ = [
     "Claim",
-    "Difference",
+    "Evidence",
+    "Fold",
+    "Judgement",
     "Measured",
     "MeasuredVerdict",
+    "Pair",
+    "Paired",
     "Printed",
     "PrintedVerdict",
+    "Ratio",
     "as_measured",
     "as_printed",
     "choose",
     "load_claims",
     "load_tables",
+    "measure",
     "tables_of",
 ]

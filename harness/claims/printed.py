@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.claims.spec import Check, Cites, Claim, Compare, Contains, Folds, Place, Spread, pairs, select
+from harness.claims.spec import Check, Cites, Claim, Compare, Contains, Place, Spread, pairs, select
 from harness.spec import Table
 from harness.tables import display, table_label
 
@@ -28,7 +28,9 @@ class Printed:
 
 def as_printed(claim: Claim, tables: Mapping[str, Table]) -> Printed:
     """What the numbers of the paper say of `claim`, with the arithmetic."""
-    answers = [_printed(check, tables) for check in claim.check if not isinstance(check, Folds)]
+    answers = [
+        _printed(check, tables) for check in claim.check if isinstance(check, Compare | Spread | Contains | Cites)
+    ]
     if not answers:
         return Printed(verdict=PrintedVerdict.NOT_CHECKABLE, arithmetic=())
     verdict = PrintedVerdict.SUPPORTED if all(ok for ok, _ in answers) else PrintedVerdict.NOT_SUPPORTED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -49,6 +50,53 @@ class Spread(Spec, frozen=True, kw_only=True, tag_field="kind", tag="spread"):
     match: tuple[Field, ...] = ()
 
 
+class Converges(Spec, frozen=True, kw_only=True, tag_field="kind", tag="converges"):
+    """Every row of `left` learns in fewer epochs than every row of `right` that agrees with it in `match`.
+
+    Told in epochs, seed by seed: until the test accuracy first reaches `share` of what the seed of `right` ends with,
+    between two epochs by a straight line. One level for both, since a curve held against its own end would call
+    a network fast that ends low.
+    """
+
+    left: Rows
+    right: Rows
+    share: float = 0.95
+    match: tuple[Field, ...] = ()
+
+
+class Flatter(Spec, frozen=True, kw_only=True, tag_field="kind", tag="flatter"):
+    """The loss landscape around every row of `left` is flatter than that of `right`, by its area (`harness/probes.py`).
+
+    Both with the statistics of training and with statistics taken anew at every point: the claim is about the weights,
+    so it must not hang on how the normalisations were treated.
+    """
+
+    left: Rows
+    right: Rows
+    match: tuple[Field, ...] = ()
+
+
+class Costs(Spec, frozen=True, kw_only=True, tag_field="kind", tag="bench"):
+    """What `subject` costs in units of `reference`, in every setting of a recorded bench, by one bound."""
+
+    bench: str
+    subject: str
+    reference: str
+    timesteps: tuple[int, ...] = ()
+    """Settings of these alone; empty: of all."""
+    within: float | None = None
+    """The same, up to this share."""
+    below: float | None = None
+    above: float | None = None
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The ratios that the claim allows."""
+        if self.within is not None:
+            return 1 - self.within, 1 + self.within
+        return self.above if self.above is not None else -math.inf, self.below if self.below is not None else math.inf
+
+
 class Contains(Spec, frozen=True, kw_only=True, tag_field="kind", tag="contains"):
     """Each of `methods` has a row in `table`."""
 
@@ -69,7 +117,9 @@ class Folds(Spec, frozen=True, kw_only=True, tag_field="kind", tag="folds"):
     rows: Rows
 
 
-Check = Compare | Spread | Contains | Cites | Folds
+Paired = Compare | Spread | Converges | Flatter
+"""Checks of two rows, seed by seed."""
+Check = Compare | Spread | Converges | Flatter | Costs | Contains | Cites | Folds
 
 
 class Claim(Spec, frozen=True, kw_only=True):
@@ -142,7 +192,7 @@ def select(rows: Rows, tables: Mapping[str, Table]) -> list[Place]:
     return [place for place in places if kept[place.row.method] == place.number]
 
 
-def pairs(check: Compare | Spread, tables: Mapping[str, Table]) -> list[tuple[Place, Place]]:
+def pairs(check: Paired, tables: Mapping[str, Table]) -> list[tuple[Place, Place]]:
     """(left, right) rows that the check compares."""
     return [
         (left, right)
@@ -157,9 +207,9 @@ def _many(value: Any) -> tuple[Any, ...]:
 
 
 def _selections(check: Check) -> tuple[Rows, ...]:
-    if isinstance(check, Compare | Spread):
+    if isinstance(check, Paired):
         return (check.left, check.right)
-    return () if isinstance(check, Contains) else (check.rows,)
+    return (check.rows,) if isinstance(check, Cites | Folds) else ()
 
 
 def _check_claims(claims: Claims, file: str) -> Iterator[UserError]:
@@ -185,8 +235,33 @@ def _check_rows(claim: Claim, where: str) -> Iterator[UserError]:
         for rows in _selections(check):
             if not select(rows, tables):
                 yield UserError(f"no row of {rows.table} is as selected", here, _nearest(rows, tables[rows.table]))
-        if isinstance(check, Compare | Spread) and not pairs(check, tables):
+        if isinstance(check, Paired) and not pairs(check, tables):
             yield UserError("`left` and `right` make no pair of rows", here)
+        if isinstance(check, Converges) and not 0 < check.share <= 1:
+            yield UserError(f"`share` is {check.share:g}", here, "type a number above 0, up to 1")
+        if isinstance(check, Costs):
+            yield from _check_bench(check, here)
+
+
+def _check_bench(check: Costs, here: str) -> Iterator[UserError]:
+    """The bench exists, times both, and one bound is given."""
+    from harness.measure import bench as benches  # late: for this kind alone
+
+    given = [name for name in ("within", "below", "above") if getattr(check, name) is not None]
+    if len(given) != 1 or getattr(check, given[0]) <= 0:
+        yield UserError("wants one bound above 0", here, "type `within`, `below` or `above`")
+    if check.bench not in benches.names():
+        yield UserError(f"unknown bench `{check.bench}`", here, did_you_mean(check.bench, benches.names()))
+        return
+    loaded: Any = benches.load(check.bench)
+    reference = loaded.reference if isinstance(loaded.reference, tuple) else (loaded.reference,)
+    for field, known in (("subject", loaded.subject), ("reference", reference)):
+        labels = [getattr(one, "label", one) for one in known]
+        if (value := getattr(check, field)) not in labels:
+            yield UserError(f"{check.bench} has no {field} `{value}`", here, did_you_mean(value, labels))
+    timed = {steps for grid in loaded.grid for steps in grid.timesteps}
+    if check.timesteps and not timed & set(check.timesteps):
+        yield UserError(f"{check.bench} times none of these `timesteps`", here, did_you_mean("", map(str, timed)))
 
 
 def _nearest(rows: Rows, table: Table) -> str:
