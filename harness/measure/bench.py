@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from harness import durable, environment, tables
 from harness.decode import decode
 from harness.errors import UserError, did_you_mean
-from harness.measure.spec import Bench, Benched
+from harness.measure.spec import Bench, Benched, Latency, Overhead, Training
+from harness.measure.targets import met
 
 
 def folder() -> Path:
@@ -30,14 +32,53 @@ def load(name_or_path: str) -> Bench:
         path = folder() / f"{name_or_path}.toml"
         if name_or_path not in names():
             raise UserError(f"unknown bench `{name_or_path}`", to_type=did_you_mean(name_or_path, names()))
-    return decode(path, Bench)  # type: ignore[type-var]
+    return decode(path, Bench, _check)  # type: ignore[type-var]
+
+
+def _check(bench: Bench, file: str) -> Iterator[UserError]:
+    """What the types cannot say."""
+    if not isinstance(bench, Training):
+        return
+    for number, grid in enumerate(bench.growth, start=1):
+        if len(grid.varied) != 1:
+            yield UserError(
+                f"varies {', '.join(grid.varied) or 'nothing'}",
+                f"{file}: growth {number}",
+                "give several values of one size, and one of every other",
+            )
+    for number, target in enumerate(bench.target, start=1):
+        if (target.at_least is None) == (target.at_most is None):
+            yield UserError("asks for nothing, or for two things", f"{file}: target {number}", "at_least or at_most")
 
 
 def narrowed(bench: Bench, wanted: Mapping[str, tuple], rounds: int | None) -> Bench:
-    """`bench` with one grid, of the values `wanted` for some of its sizes; what is not given stays."""
+    """`bench` with the values `wanted` for some of its sizes, as one grid where its grids fall together.
+
+    `method` chooses among subjects where no setting has a method. What is not given stays; growth is left out
+    where a size is given, since it needs several. Raises UserError.
+    """
     given = {name: values for name, values in wanted.items() if values}
-    grids = tuple(msgspec.structs.replace(grid, **given) for grid in bench.grid)
-    return msgspec.structs.replace(bench, grid=tuple(dict.fromkeys(grids)), rounds=rounds or bench.rounds)
+    if "method" in given and not isinstance(bench, Training):
+        bench = _of_methods(bench, given.pop("method"))
+    again = {} if rounds is None else {"rounds": rounds}
+    grids = tuple(msgspec.structs.replace(grid, **given, **again) for grid in bench.grid)
+    changes: dict[str, Any] = {"grid": tuple(dict.fromkeys(grids)), "rounds": rounds or bench.rounds}
+    if isinstance(bench, Training):
+        growth = () if given else bench.growth
+        changes["growth"] = tuple(msgspec.structs.replace(grid, **again) for grid in growth)
+    return msgspec.structs.replace(bench, **changes)
+
+
+def _of_methods(bench: Latency | Overhead, methods: tuple[str, ...]) -> Latency | Overhead:
+    """Only subjects of `methods`; the reference stays."""
+    named = {subject: subject if isinstance(subject, str) else subject.method for subject in bench.subject}
+    if unknown := [method for method in methods if method not in named.values()]:
+        raise UserError(
+            f"bench {bench.name} has no subject of method `{unknown[0]}`",
+            "--method",
+            did_you_mean(unknown[0], set(named.values())),
+        )
+    return msgspec.structs.replace(bench, subject=tuple(s for s, method in named.items() if method in methods))
 
 
 def run(bench: Bench, threads: int, tell: Callable[[str], None] = lambda line: None) -> Benched:
@@ -50,13 +91,18 @@ def run(bench: Bench, threads: int, tell: Callable[[str], None] = lambda line: N
     torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     measure = importlib.import_module(f"harness.measure.{bench.__struct_config__.tag}")
+    timings = tuple(measure.timings(bench, device, tell))
+    training = isinstance(bench, Training)
     return Benched(
         bench=bench.name,
         title=bench.title,
         rounds=bench.rounds,
-        timings=tuple(measure.timings(bench, device, tell)),
+        timings=timings,
         environment=environment.describe() | {"neurons": kernels.state(device)},
         when=datetime.now(UTC).isoformat(timespec="seconds"),
+        growth=tuple(measure.growths(bench, device, tell)) if training else (),
+        targets=tuple(met(bench.target, timings)) if training else (),
+        notes=bench.notes,
     )
 
 
@@ -67,3 +113,13 @@ def record(benched: Benched, out: Path) -> Path:
     durable.make_folder(out)
     durable.write(path, msgspec.json.format(msgspec.json.encode(benched), indent=1))
     return path
+
+
+def read(path: Path) -> Benched:
+    """What `record` wrote. Raises UserError."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Benched)
+    except OSError as error:
+        raise UserError(f"cannot read it: {error.strerror}", str(path)) from None
+    except msgspec.DecodeError as error:
+        raise UserError(f"not the record of a bench: {error}", str(path), "a file of results/bench") from None

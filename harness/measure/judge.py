@@ -8,10 +8,8 @@ import numpy as np
 import torch
 
 from harness.measure.sidebyside import Samples, Timer, cpu_timer, cuda_timer, ratio, verdict
-from harness.measure.spec import Setting, Timing
+from harness.measure.spec import CONTROL, Setting, Timing
 
-CONTROL = "A/A control"
-"""The reference once more, from a second network built like it."""
 USUAL = 0.02
 """How near to 1 is the same, where no claim says otherwise."""
 
@@ -20,15 +18,17 @@ def judged(
     setting: Setting,
     samples: Mapping[str, Samples],
     reference: str,
-    bounds: Mapping[str, float | None],
+    control: Samples,
+    bounds: Mapping[str, float | None] | None = None,
     figures: Mapping[str, dict[str, float]] | None = None,
 ) -> Iterator[Timing]:
-    """Every subject of `samples`, the control among them, by every clock; `figures`: what else is known of it."""
+    """Every subject of `samples`, then the reference's `control`, by every clock; `figures`: what else is known."""
+    bounds, figures = bounds or {}, figures or {}
     for clock, base in samples[reference].items():
-        control = ratio(samples[CONTROL][clock], base)
-        for label, taken in samples.items():
+        strayed = ratio(control[clock], base)
+        for label, taken in [*samples.items(), (CONTROL, control)]:
             found, bound = ratio(taken[clock], base), bounds.get(label)
-            judgement = "" if label in (reference, CONTROL) else verdict(found, control, bound or USUAL)
+            judgement = "" if label in (reference, CONTROL) else verdict(found, strayed, bound or USUAL)
             yield Timing(
                 setting=setting,
                 subject=label,
@@ -40,7 +40,8 @@ def judged(
                 high=found.high,
                 within=bound,
                 verdict=judgement,
-                figures=(figures or {}).get(label, {}),
+                figures=figures.get(label, {}),
+                rounds=len(base),
             )
 
 

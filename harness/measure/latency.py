@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from baselines.network import Network
-from harness.measure.judge import CONTROL, judged, timer_of
+from harness.measure.judge import judged, timer_of
 from harness.measure.networks import noise, prepared
 from harness.measure.sidebyside import interleave
-from harness.measure.spec import Latency, Setting, Subject, Timing
+from harness.measure.spec import CONTROL, Latency, Setting, Subject, Timing
 
 
 def timings(bench: Latency, device: torch.device, tell: Callable[[str], None]) -> Iterator[Timing]:
@@ -20,20 +20,20 @@ def timings(bench: Latency, device: torch.device, tell: Callable[[str], None]) -
     for grid in bench.grid:
         for setting in grid.settings():
             tell(setting.title)
-            yield from _in(setting, bench, device)
+            yield from _in(setting, bench, grid.rounds or bench.rounds, device)
 
 
-def _in(setting: Setting, bench: Latency, device: torch.device) -> Iterator[Timing]:
-    images = noise(setting.batch, device)
+def _in(setting: Setting, bench: Latency, rounds: int, device: torch.device) -> Iterator[Timing]:
+    images = noise(setting, device)
 
     def work(subject: Subject) -> Callable[[], Tensor]:
         return functools.partial(_infer, prepared(subject, setting, device), images)
 
     subjects = {subject.label: subject for subject in (bench.reference, *bench.subject)}
     pieces = {label: work(subject) for label, subject in subjects.items()} | {CONTROL: work(bench.reference)}
-    samples = interleave(pieces, bench.rounds, timer_of(device))
+    samples = interleave(pieces, rounds, timer_of(device))
     bounds = {label: subject.within for label, subject in subjects.items()}
-    yield from judged(setting, samples, bench.reference.label, bounds)
+    yield from judged(setting, samples, bench.reference.label, samples.pop(CONTROL), bounds)
 
 
 @torch.inference_mode()

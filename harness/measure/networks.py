@@ -13,15 +13,19 @@ from baselines.network import Network
 from baselines.parts.potential import MPBN
 from harness.measure.spec import Setting, Subject
 
-SHAPE = (3, 32, 32)
 CLASSES = 10
 CALIBRATION = 4
 """Passes over noise in training mode that give the running statistics."""
 
 
-def noise(batch: int, device: torch.device) -> Tensor:
-    """Images (batch, 3, 32, 32), the same at every call."""
-    return torch.randn(batch, *SHAPE, generator=torch.Generator().manual_seed(0)).to(device)
+def shape_of(setting: Setting) -> tuple[int, int, int]:
+    """Of one image."""
+    return 3, setting.size, setting.size
+
+
+def noise(setting: Setting, device: torch.device) -> Tensor:
+    """Images (batch, 3, size, size), the same at every call."""
+    return torch.randn(setting.batch, *shape_of(setting), generator=torch.Generator().manual_seed(0)).to(device)
 
 
 def prepared(subject: Subject, setting: Setting, device: torch.device, seed: int = 0) -> Network:
@@ -30,12 +34,12 @@ def prepared(subject: Subject, setting: Setting, device: torch.device, seed: int
     network = baselines.build(
         subject.method,
         setting.architecture,
-        shape=SHAPE,
+        shape=shape_of(setting),
         classes=CLASSES,
         timesteps=setting.timesteps,
         width=setting.width,
     ).to(device)
-    calibrate(network, SHAPE)
+    calibrate(network, shape_of(setting))
     if subject.signed:
         negate_every_other_scale(network)
     network.eval()

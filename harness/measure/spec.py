@@ -11,6 +11,11 @@ import msgspec
 from harness.result import Record
 from harness.spec import Spec
 
+CONTROL = "A/A control"
+"""The reference once more, from a second network built like it: what its ratio strays from 1 cannot be told here."""
+CIFAR = 32
+"""Pixels; a title leaves them out."""
+
 
 class Setting(Record, frozen=True):
     """What all subjects of one comparison share."""
@@ -21,6 +26,8 @@ class Setting(Record, frozen=True):
     batch: int
     method: str = ""
     """Where all of them are of one method."""
+    size: int = CIFAR
+    """Height and width of an image, in pixels."""
 
     @property
     def title(self) -> str:
@@ -28,6 +35,7 @@ class Setting(Record, frozen=True):
         parts = [
             self.method,
             self.architecture,
+            f"{self.size} pixels" if self.size != CIFAR else "",
             f"width {self.width:g}",
             f"T = {self.timesteps}",
             f"batch {self.batch}",
@@ -36,17 +44,26 @@ class Setting(Record, frozen=True):
 
 
 class Grid(Spec, frozen=True):
-    """Settings: every combination of the lists."""
+    """Settings: every combination of the lists, each in as many rounds."""
 
     architecture: tuple[str, ...]
     width: tuple[float, ...]
     timesteps: tuple[int, ...]
     batch: tuple[int, ...]
     method: tuple[str, ...] = ("",)
+    size: tuple[int, ...] = (CIFAR,)
+    rounds: int | None = None
+    """None: as many as the bench says."""
 
     def settings(self) -> Iterator[Setting]:
-        for combination in itertools.product(*(getattr(self, name) for name in self.__struct_fields__)):
-            yield Setting(**dict(zip(self.__struct_fields__, combination, strict=True)))
+        names = Setting.__struct_fields__
+        for combination in itertools.product(*(getattr(self, name) for name in names)):
+            yield Setting(**dict(zip(names, combination, strict=True)))
+
+    @property
+    def varied(self) -> list[str]:
+        """The sizes of which it has several."""
+        return [name for name in Setting.__struct_fields__ if len(getattr(self, name)) > 1]
 
 
 class Subject(Spec, frozen=True):
@@ -75,9 +92,29 @@ class Latency(Spec, frozen=True, tag_field="kind", tag="latency"):
     reference: Subject
     subject: tuple[Subject, ...]
     rounds: int = 160
+    notes: tuple[str, ...] = ()
 
 
-Implementation = Literal["ours", "ours, recompute", "ours, no compiler", "plain loop", "SpikingJelly", "bound"]
+Implementation = Literal[
+    "ours", "ours, recompute", "ours, no compiler", "released semantics", "plain loop", "SpikingJelly", "bound"
+]
+
+
+class Target(Spec, frozen=True):
+    """What a ratio of a bench should come to, in one of its settings: data, so that it is not moved unseen."""
+
+    says: str
+    subject: str
+    reference: str
+    of: Literal["speed", "time", "MiB saved"]
+    """`speed`: how many times as fast as the reference; the others: so many times the reference's."""
+    method: str
+    architecture: str
+    width: float
+    timesteps: int
+    batch: int
+    at_least: float | None = None
+    at_most: float | None = None
 
 
 class Training(Spec, frozen=True, tag_field="kind", tag="training"):
@@ -88,10 +125,29 @@ class Training(Spec, frozen=True, tag_field="kind", tag="training"):
     grid: tuple[Grid, ...]
     reference: tuple[Implementation, ...]
     subject: tuple[Implementation, ...]
+    surrogate: str = "ste"
     rounds: int = 40
+    growth: tuple[Grid, ...] = ()
+    """Each varies one size alone; timed are those of `grows`."""
+    grows: tuple[Implementation, ...] = ("ours",)
+    target: tuple[Target, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-Bench: TypeAlias = Latency | Training
+class Overhead(Spec, frozen=True, tag_field="kind", tag="overhead"):
+    """Methods against one of them, a training step each, all of our implementation."""
+
+    name: str
+    title: str
+    grid: tuple[Grid, ...]
+    reference: str
+    subject: tuple[str, ...]
+    surrogate: str = "ste"
+    rounds: int = 40
+    notes: tuple[str, ...] = ()
+
+
+Bench: TypeAlias = Latency | Training | Overhead
 
 
 class Timing(Record, frozen=True):
@@ -113,7 +169,37 @@ class Timing(Record, frozen=True):
     verdict: str = ""
     """Empty for the reference and the control."""
     figures: dict[str, float] = msgspec.field(default_factory=dict)
-    """What else was measured of the subject, by name with its unit: ``saved MiB``."""
+    """What else was measured of the subject, by name with its unit: ``MiB saved``."""
+    rounds: int = 0
+
+
+class Growth(Record, frozen=True):
+    """How one cost grows with one size: a power law through the medians, on logarithms."""
+
+    subject: str
+    what: str
+    """``milliseconds``, ``MiB saved``."""
+    over: str
+    """``timesteps``, ``width``, ``batch``."""
+    setting: Setting
+    """Of the smallest size."""
+    sizes: tuple[float, ...]
+    values: tuple[float, ...]
+    exponent: float
+    """1 is linear growth."""
+    low: float
+    high: float
+    r_squared: float
+
+
+class Met(Record, frozen=True):
+    """A target beside what was measured."""
+
+    target: Target
+    measured: float
+    low: float
+    high: float
+    verdict: Literal["met", "missed", "cannot tell"]
 
 
 class Benched(Record, frozen=True):
@@ -122,8 +208,10 @@ class Benched(Record, frozen=True):
     bench: str
     title: str
     rounds: int
+    """Of settings that have no number of their own."""
     timings: tuple[Timing, ...]
     environment: dict[str, Any]
     when: str
-    growth: dict[str, float] = msgspec.field(default_factory=dict)
-    """``milliseconds over T, ours``: the exponent of a power law, where a grid varies one size alone."""
+    growth: tuple[Growth, ...] = ()
+    targets: tuple[Met, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -1,182 +1,73 @@
-"""`bench training`: what a training step costs beside the released semantics written plainly, and beside the bound.
-
-The plain loop is the eager recurrence, step by step under autograd, channels first, as the released code runs it. The
-bound is the same convolutions and normalisations with one ReLU over T·B in the place of every layer of neurons: what
-is left to gain is what lies between it and ours. One step is forward, loss and backward; no optimiser.
-"""
+"""`bench training`: what a training step costs beside the released semantics and the bound, and how that grows."""
 
 from __future__ import annotations
 
 import functools
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from unittest.mock import patch
+from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor, nn
 
-import baselines
-from baselines import kernels
-from baselines.method import Method, Shape
-from baselines.network import Network
-from baselines.parts.potential import NoNorm
-from baselines.parts.surrogates import Surrogate
-from harness.measure.judge import CONTROL, judged, timer_of
-from harness.measure.memory import MIB, peak_bytes, saved_bytes
-from harness.measure.networks import CLASSES, SHAPE, noise
+from harness.measure.growth import power_law
+from harness.measure.implementations import Stepper
+from harness.measure.judge import judged, timer_of
 from harness.measure.sidebyside import interleave
-from harness.measure.spec import Setting, Timing, Training
+from harness.measure.spec import CONTROL, Grid, Growth, Setting, Timing, Training
 
-Step = Callable[[], object]
-
-
-@dataclass(frozen=True)
-class Variant:
-    """How an implementation differs from ours."""
-
-    backend: str = ""
-    """Forced through the variable of `baselines.kernels`; empty: as on any run."""
-    recompute: str = "nothing"
-    plain: bool = False
-    """Channels first, no segment, nothing encoded once."""
-    neuron: Callable[[Method], object] | None = None
-    """What takes the place of the method's neuron."""
+Tell = Callable[[str], None]
 
 
-def timings(bench: Training, device: torch.device, tell: Callable[[str], None]) -> Iterator[Timing]:
+def timings(bench: Training, device: torch.device, tell: Tell) -> Iterator[Timing]:
     """Setting by setting; `tell` hears of each before it begins, and of implementations that are not here."""
     for grid in bench.grid:
         for setting in grid.settings():
             tell(setting.title)
-            yield from _in(setting, bench, device, tell)
+            yield from _in(setting, bench, grid.rounds or bench.rounds, device, tell)
 
 
-def _in(setting: Setting, bench: Training, device: torch.device, tell: Callable[[str], None]) -> Iterator[Timing]:
-    there = [name for name in dict.fromkeys((*bench.reference, *bench.subject)) if _is_here(name, setting, tell)]
-    steps = {name: Stepper(name, setting, device) for name in there}
+def _in(setting: Setting, bench: Training, rounds: int, device: torch.device, tell: Tell) -> Iterator[Timing]:
+    """All implementations in the same rounds, with a control for each reference."""
+    wanted = dict.fromkeys((*bench.reference, *bench.subject))
+    there = [name for name in wanted if _is_here(name, setting.method, setting.architecture, tell)]
+    steps = {name: Stepper(name, setting, device, bench.surrogate) for name in there}
+    references = [name for name in bench.reference if name in steps]
     figures = {name: step.memory(device) for name, step in steps.items()}
-    for reference in (name for name in bench.reference if name in there):
-        pieces: dict[str, Step] = {**steps, CONTROL: Stepper(reference, setting, device)}
-        samples = interleave(pieces, bench.rounds, timer_of(device))
-        yield from judged(setting, samples, reference, {}, figures)
+    controls = {f"{CONTROL}, {name}": Stepper(name, setting, device, bench.surrogate) for name in references}
+    samples = interleave({**steps, **controls}, rounds, timer_of(device))
+    own = {name: samples[name] for name in steps}
+    for name in references:
+        yield from judged(setting, own, name, samples[f"{CONTROL}, {name}"], figures=figures)
 
 
-class Stepper:
-    """One training step of one implementation, again and again on the same images."""
-
-    def __init__(self, name: str, setting: Setting, device: torch.device) -> None:
-        self.variant = VARIANTS[name]
-        torch.manual_seed(0)
-        method = baselines.METHODS.get(setting.method)
-        if self.variant.neuron is not None:
-            method = replace(method, neuron=self.variant.neuron(method))  # type: ignore[arg-type]
-        self.network = baselines.build(
-            method,
-            setting.architecture,
-            shape=SHAPE,
-            classes=CLASSES,
-            timesteps=setting.timesteps,
-            width=setting.width,
-        ).to(device)
-        self.network.recompute = self.variant.recompute  # type: ignore[assignment]
-        if self.variant.plain:
-            self.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        self.images = noise(setting.batch, device)
-        self.labels = torch.arange(setting.batch, device=device) % CLASSES
-        self.network.train()
-
-    def __call__(self) -> None:
-        with self._backend():
-            for parameter in self.network.parameters():
-                parameter.grad = None
-            self._loss().backward()
-
-    def memory(self, device: torch.device) -> dict[str, float]:
-        """MiB that the forward pass saves, and that a step adds at its peak."""
-        self()  # what is made once is not the step's
-        with self._backend():
-            saved = saved_bytes(self._loss, self.network)
-        peak = peak_bytes(self, device)
-        return {"MiB saved": saved / MIB} | ({"MiB at the peak": peak / MIB} if peak is not None else {})
-
-    def _loss(self) -> Tensor:
-        logits = _plainly(self.network, self.images) if self.variant.plain else self.network(self.images)
-        return self.network.method.objective(logits, self.labels)
-
-    def _backend(self) -> AbstractContextManager[object]:
-        forced = self.variant.backend
-        return patch.dict(os.environ, {kernels.VARIABLE: forced}) if forced else nullcontext()
+def growths(bench: Training, device: torch.device, tell: Tell) -> Iterator[Growth]:
+    """The exponents of time and saved memory, one size at a time, all settings of a grid in the same rounds."""
+    for grid in bench.growth:
+        tell(f"growth over {', '.join(grid.varied)}")
+        yield from _growth(grid, bench, device)
 
 
-def _plainly(network: Network, images: Tensor) -> Tensor:
-    return network.body(network.method.encoder(images, network.timesteps)).unflatten(0, (network.timesteps, -1))
-
-
-@dataclass(frozen=True)
-class Rectifier:
-    """A ReLU in the place of a layer of neurons."""
-
-    v_th: float = 0.5
-
-    def build(self, shape: Shape, timesteps: int, surrogate: Surrogate) -> nn.Module:
-        return nn.ReLU()
-
-
-@dataclass(frozen=True)
-class JellyNeuron:
-    """SpikingJelly's node of the same charge, threshold and reset; with MPBN, its MPBN node.
-
-    For time and memory only: that node carries the normalised potential, so it computes something else.
-    """
-
-    tau: float
-    v_th: float
-    normalised: bool
-
-    def build(self, shape: Shape, timesteps: int, surrogate: Surrogate) -> nn.Module:
-        from spikingjelly.activation_based import neuron
-        from spikingjelly.activation_based.neuron.mpbn import MPBNLIFNode
-
-        given = {"tau": 1 / (1 - self.tau), "decay_input": False, "v_threshold": self.v_th, "step_mode": "m"}
-        node = MPBNLIFNode(out_channels=shape[0], **given) if self.normalised else neuron.LIFNode(**given)
-        return InSequence(node, timesteps)
-
-
-class InSequence(nn.Module):
-    """A multi-step node of SpikingJelly over (T·B, C, H, W)."""
-
-    def __init__(self, node: nn.Module, timesteps: int) -> None:
-        super().__init__()
-        self.node, self.timesteps = node, timesteps
-
-    def forward(self, x: Tensor) -> Tensor:
-        from spikingjelly.activation_based import functional
-
-        functional.reset_net(self.node)
-        return self.node(x.unflatten(0, (self.timesteps, -1))).flatten(0, 1)
-
-
-def _jelly(method: Method) -> JellyNeuron:
-    neuron = method.neuron
-    return JellyNeuron(neuron.charge.tau, neuron.v_th, not isinstance(neuron.normalise, NoNorm))  # type: ignore[attr-defined]
-
-
-VARIANTS: Mapping[str, Variant] = {
-    "ours": Variant(),
-    "ours, recompute": Variant(recompute="everything"),
-    "ours, no compiler": Variant(backend="manual"),
-    "plain loop": Variant(backend="loop", plain=True),
-    "SpikingJelly": Variant(neuron=_jelly, plain=True),
-    "bound": Variant(neuron=lambda method: Rectifier()),
-}
+def _growth(grid: Grid, bench: Training, device: torch.device) -> Iterator[Growth]:
+    (over,) = grid.varied
+    settings = list(grid.settings())
+    sizes = [float(getattr(setting, over)) for setting in settings]
+    steps = {(name, at): Stepper(name, at, device, bench.surrogate) for name in bench.grows for at in settings}
+    saved = {key: step.memory(device)["MiB saved"] for key, step in steps.items()}
+    labels = {key: f"{key[0]}, {key[1].title}" for key in steps}
+    work = {labels[key]: step for key, step in steps.items()}
+    samples = interleave(work, grid.rounds or bench.rounds, timer_of(device))
+    for name in bench.grows:
+        keys = [(name, setting) for setting in settings]
+        clock = next(iter(samples[labels[keys[0]]]))
+        seconds = [samples[labels[key]][clock] for key in keys]
+        fitted = functools.partial(power_law, name, over, settings[0], sizes)
+        yield fitted("milliseconds", [1000 * taken for taken in seconds])
+        yield fitted("MiB saved", [saved[key] for key in keys])
 
 
 @functools.cache
-def _is_here(name: str, setting: Setting, tell: Callable[[str], None]) -> bool:
+def _is_here(name: str, method: str, architecture: str, tell: Tell) -> bool:
     try:
-        Stepper(name, setting, torch.device("cpu"))()
+        small = Setting(method=method, architecture=architecture, width=0.0625, timesteps=2, batch=2)
+        Stepper(name, small, torch.device("cpu"))()
     except ImportError as error:
         tell(f"without {name}: {error}")
         return False

@@ -1,12 +1,18 @@
-"""A bench as a page: one group a setting, one line a subject."""
+"""A bench as pages: its timings, how costs grow, and the targets it is held against; with pictures, as files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from harness.measure.spec import Benched, Timing
+import msgspec
+
+from harness import durable
+from harness.measure.spec import Benched, Growth, Met, Timing
 from harness.render.page import Column, Line, Page, Tone
 
+FIGURES = ("MiB saved", "MiB at the peak")
+"""Of a timing's figures."""
 COLUMNS = (
     Column(head="Subject"),
     Column(head="Against"),
@@ -14,22 +20,63 @@ COLUMNS = (
     Column(head="ms", align="right"),
     Column(head="Ratio [95 %]", align="right"),
     Column(head="Verdict", toned=True),
-    Column(head="Also", place="beneath"),
+    *(Column(head=name, align="right", place="beneath") for name in FIGURES),
 )
+GROWTH = (
+    Column(head="Grows"),
+    Column(head="Over"),
+    Column(head="Sizes"),
+    Column(head="Values"),
+    Column(head="Exponent [95 %]", align="right"),
+    Column(head="r²", align="right"),
+)
+TARGETS = (
+    Column(head="Target"),
+    Column(head="Of"),
+    Column(head="Asked", align="right"),
+    Column(head="Measured [95 %]", align="right"),
+    Column(head="Verdict", toned=True),
+)
+
+
+def write(benched: Benched, stem: Path) -> list[Path]:
+    """The pages as Markdown and the pictures beside each other, `stem` with their endings. Raises UserError."""
+    from harness.render import forest, growth, look, render
+
+    contents = {".md": f"{render(bench_pages(benched), 'markdown')}\n".encode()}
+    pictures = {"": forest.draw(benched)} | ({"-growth": growth.draw(benched)} if benched.growth else {})
+    for name, picture in pictures.items():
+        drawn = look.files(picture, benched.title)
+        contents |= {f"{name}.{suffix}": drawn[suffix] for suffix in ("svg", "png")}
+    for ending, content in contents.items():
+        durable.write(stem.with_name(stem.name + ending), content)
+    return [stem.with_name(stem.name + ending) for ending in contents]
+
+
+def bench_pages(benched: Benched) -> list[Page]:
+    """Timings first; growth and targets where the bench has them."""
+    pages = [bench_page(benched)]
+    if benched.growth:
+        pages.append(_growth_page(benched))
+    if benched.targets:
+        pages.append(_target_page(benched))
+    return pages
 
 
 def bench_page(benched: Benched) -> Page:
     """Every timing; what the notes say of the machine is all that a published ratio needs beside it."""
     where = benched.environment
+    counts = sorted({timing.rounds or benched.rounds for timing in benched.timings})
     return Page(
         title=benched.title,
-        subtitle=f"{benched.rounds} rounds, shuffled, one process",
+        subtitle=f"{' or '.join(map(str, counts))} rounds, shuffled, one process",
         group="Setting",
         columns=COLUMNS,
         lines=tuple(map(_line, benched.timings)),
         notes=(
             "A ratio of medians, its interval bootstrapped over rounds. A/A control: the reference against a second "
             "network built like it; a verdict is given only as far as the control allows.",
+            *benched.notes,
             f"{where['device']} ({where['cpu']}, {where['threads']} threads), torch {where['packages']['torch']}, "
             f"{where['neurons']}, {benched.when}: {where['command']}",
         ),
@@ -48,7 +95,7 @@ def _line(timing: Timing) -> Line:
             f"{timing.milliseconds:.2f}",
             f"{timing.ratio:.3f} [{timing.low:.3f}, {timing.high:.3f}]",
             timing.verdict,
-            ", ".join(f"{value:.3g} {name}" for name, value in timing.figures.items()),
+            *(f"{timing.figures[name]:.1f}" if name in timing.figures else "" for name in FIGURES),
         ),
     )
 
@@ -59,14 +106,78 @@ def _tone(timing: Timing) -> Tone:
     return {"slower": "bad", "cannot tell": "open"}.get(timing.verdict, "good")  # type: ignore[return-value]
 
 
+def _growth_page(benched: Benched) -> Page:
+    return Page(
+        title="Growth",
+        subtitle="a power law through the medians: 1 is linear",
+        group="Setting",
+        columns=GROWTH,
+        lines=tuple(map(_growth_line, benched.growth)),
+        records=tuple(_growth_record(benched, growth) for growth in benched.growth),
+    )
+
+
+def _growth_line(growth: Growth) -> Line:
+    return Line(
+        group=f"{growth.setting.title}, and upwards",
+        cells=(
+            f"{growth.subject}: {growth.what}",
+            growth.over,
+            ", ".join(f"{size:g}" for size in growth.sizes),
+            ", ".join(f"{value:.3g}" for value in growth.values),
+            f"{growth.exponent:.3f} [{growth.low:.3f}, {growth.high:.3f}]",
+            f"{growth.r_squared:.3f}",
+        ),
+    )
+
+
+def _target_page(benched: Benched) -> Page:
+    return Page(
+        title="Targets",
+        subtitle="met or missed where the whole interval says so",
+        columns=TARGETS,
+        lines=tuple(map(_target_line, benched.targets)),
+        records=tuple(_target_record(benched, met) for met in benched.targets),
+    )
+
+
+def _target_line(met: Met) -> Line:
+    target = met.target
+    bound = f"≥ {target.at_least:g}" if target.at_least is not None else f"≤ {target.at_most:g}"
+    exact = met.low == met.high
+    tones: dict[str, Tone] = {"met": "good", "missed": "bad", "cannot tell": "open"}
+    return Line(
+        tone=tones[met.verdict],
+        cells=(
+            target.says,
+            f"{target.of}, {target.subject} against {target.reference}",
+            bound,
+            f"{met.measured:.3f}" if exact else f"{met.measured:.3f} [{met.low:.3f}, {met.high:.3f}]",
+            met.verdict,
+        ),
+    )
+
+
+def _growth_record(benched: Benched, growth: Growth) -> dict[str, object]:
+    lists = {name: "; ".join(f"{value:g}" for value in getattr(growth, name)) for name in ("sizes", "values")}
+    names = ("subject", "what", "over", "exponent", "low", "high", "r_squared")
+    kept = {name: getattr(growth, name) for name in names}
+    return {"bench": benched.bench, "setting": growth.setting.title, **kept, **lists}
+
+
+def _target_record(benched: Benched, met: Met) -> dict[str, object]:
+    found = {name: getattr(met, name) for name in ("measured", "low", "high", "verdict")}
+    return {"bench": benched.bench, **msgspec.structs.asdict(met.target), **found}
+
+
 def _record(benched: Benched, timing: Timing) -> dict[str, object]:
-    record: dict[str, object] = {"bench": benched.bench, **dict(_flat(timing))}
-    return record
+    return {"bench": benched.bench, **dict(_flat(timing))}
 
 
 def _flat(timing: Timing) -> Iterator[tuple[str, object]]:
-    for name in ("method", "architecture", "width", "timesteps", "batch"):
+    for name in ("method", "architecture", "size", "width", "timesteps", "batch"):
         yield name, getattr(timing.setting, name)
     for name in ("subject", "reference", "clock", "milliseconds", "ratio", "low", "high", "within", "verdict"):
         yield name, getattr(timing, name)
-    yield "figures", "; ".join(f"{name} {value:.4g}" for name, value in timing.figures.items())
+    for name in FIGURES:
+        yield name.lower().replace(" ", "_"), timing.figures.get(name)

@@ -1,6 +1,6 @@
 """The input side: images a second on one core beside torchvision's pipeline on PIL, and recordings beside tonic's.
 
-``make bench ARGS="-s -k input"`` prints both speeds, their ratio, and how many cores an H100 would need.
+``make bench ARGS="-k input"`` prints both speeds, their ratio, and how many cores an H100 would need.
 """
 
 from __future__ import annotations
