@@ -8,7 +8,7 @@ The same operations on the same numbers: gradients and statistics are those of "
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, TypeAlias
 
 import torch
@@ -95,7 +95,9 @@ class _Segment(torch.autograd.Function):
         return None, None, gradients[0], None, *gradients[1:]
 
 
-def _autocast(x: Tensor) -> torch.autocast:
-    """The autocast of here and now, to enter again."""
+def _autocast(x: Tensor) -> AbstractContextManager[object]:
+    """The autocast of here and now, to enter again; the meta device has none."""
     kind = x.device.type
+    if not torch.amp.is_autocast_available(kind):
+        return nullcontext()
     return torch.autocast(kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))

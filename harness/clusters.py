@@ -38,6 +38,8 @@ class Profile(Spec, frozen=True):
     margin: float = 1.5
     """The forecast times this is asked for."""
     gpus: int = 0
+    gpu_memory: float | None = None
+    """GiB of one GPU: a dry run then says what will not fit."""
     cpus: int = 1
     memory: str | None = None
     nodes: int = 1
@@ -136,6 +138,8 @@ def _check(profile: Profile, file: str) -> Iterator[UserError]:
             yield UserError(f"`{field}` is {getattr(profile, field)}", file, f"type a number of {least} or more")
     if profile.margin < 1:
         yield UserError(f"`margin` is {profile.margin:g}", file, "type a number of 1 or more")
+    if profile.gpu_memory is not None and profile.gpu_memory <= 0:
+        yield UserError(f"`gpu_memory` is {profile.gpu_memory:g}", file, "type the GiB of one GPU, such as 80")
     if profile.nodes > 0 and profile.processes % profile.nodes:
         what = f"{profile.processes} processes do not spread evenly over {profile.nodes} nodes"
         yield UserError(what, file, "make `processes` a multiple of `nodes`")

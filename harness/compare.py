@@ -75,14 +75,14 @@ def answer(options: argparse.Namespace, seen: session.Seen, tell: Callable[[str]
         notes=untold,
     )
     missing = [cell for cell in made.rows.cells if cell.key not in outcomes]
-    problems = [*seen.problems, *_untrained(missing, options)]
+    problems = {str(problem): problem for problem in (*seen.problems, *store.problems, *_untrained(missing, options))}
     complete = bool(found) and all(c.finding != Finding.INCOMPLETE for c in found)
     return Answer(
         learned=learned,
         costs=costs,
         latex=latex_rows(found),
         complete=complete,
-        problems=tuple(dict.fromkeys(problems)),
+        problems=tuple(problems.values()),
     )
 
 
@@ -215,23 +215,11 @@ def _operations(
     cells: Sequence[Cell], shape: tuple[int, int, int], classes: int, still: bool, outcomes: Mapping[str, Outcome]
 ) -> Side:
     """Mean over the seeds that have a result; empty without one."""
-    from harness.measure.operations import firing_rates, operations
+    from harness.measure.operations import inference
     from harness.render.comparison import Side
 
-    counted = []
-    for result in _results(cells, outcomes):
-        cell = result.cell
-        network = baselines.build(
-            cell.method,
-            cell.architecture,
-            shape=shape,
-            classes=classes,
-            timesteps=cell.timesteps,
-            surrogate=cell.recipe.surrogate,
-            width=cell.recipe.width,
-        )
-        if rates := firing_rates(result):
-            counted.append(operations(network, shape, rates, still=still))
+    proved = [result for result in _results(cells, outcomes) if result.firing_rates]
+    counted = [inference(result, shape, classes, still=still) for result in proved]
     if not counted:
         return Side()
     n = len(counted)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 
+from harness import environment
 from harness.errors import UserError
 from harness.result import Failure
 from harness.spec import Cell
@@ -34,8 +36,10 @@ class Deaths:
             return None
         reason = f"its process died {deaths} times at epoch {epoch} without a word (out of memory?)"
         when = datetime.now(UTC).isoformat(timespec="seconds")
+        place = os.environ.get(environment.PLACE, "")
+        failure = Failure(cell=cell, kind="killed", reason=reason, epoch=epoch, when=when, place=place)
         try:
-            self._store.write_failure(Failure(cell=cell, kind="killed", reason=reason, epoch=epoch, when=when))
+            self._store.write_failure(failure)
         except UserError as error:
             return f"error: {error}"
         return "failed"

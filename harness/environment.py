@@ -20,8 +20,8 @@ from harness import __version__
 
 COMMAND = "HARNESS_COMMAND"
 """Environment variable by which a job learns what the user typed."""
-CLUSTER, PACK = "HARNESS_CLUSTER", "HARNESS_PACK"
-"""By which a SLURM job learns the name of its profile, and how many cells share its GPU."""
+CLUSTER, PLACE, PACK = "HARNESS_CLUSTER", "HARNESS_PLACE", "HARNESS_PACK"
+"""By which a SLURM job learns the name of its profile, what `--on` was given, and how many cells share its GPU."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 PACKAGES = ("torch", "torchvision", "numpy", "timm", "tonic", "scikit-learn", "submitit", "msgspec")
 """Those whose version can change a number."""
@@ -118,6 +118,13 @@ def memory_gib() -> float:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (ValueError, OSError):
         return 0.0
+
+
+def gpu_memory_gib() -> float | None:
+    """Of the GPU that a job would use; None without one."""
+    import torch
+
+    return torch.cuda.get_device_properties(0).total_memory / 2**30 if torch.cuda.is_available() else None
 
 
 def device_name() -> str:

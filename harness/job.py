@@ -6,6 +6,7 @@ Several cells share a process because importing torch and its companions takes a
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -46,6 +47,11 @@ class Work:
     gpu: str | None = None
     front: tuple[int, str] | None = None
     """Number and birth of the process that submitted this: once it is gone, no new cell is begun."""
+
+
+def recomputing(job: Job, recompute: str) -> Job:
+    """`job`, told by name what it is to compute a second time, unless that is nothing."""
+    return job if recompute == "nothing" else functools.partial(job, recompute=recompute)  # type: ignore[call-arg]
 
 
 def in_own_process(work: Work, events: Path) -> dict[str, str]:

@@ -21,12 +21,14 @@ from typing import TYPE_CHECKING
 
 from harness import durable, environment, fronts, process
 from harness.deaths import Deaths
-from harness.job import JOBS, Job, Work, in_own_process, in_this_process
+from harness.job import JOBS, Job, Work, in_own_process, in_this_process, recomputing
 from harness.spec import Cell
 from harness.store import Store
 
 if TYPE_CHECKING:
     import submitit
+
+    from baselines.recompute import Recompute
 
 POLL = 0.2
 GRACE = 20.0
@@ -44,6 +46,8 @@ class Options:
     threads: int = 1
     data_root: Path | None = None
     plugins: tuple[str, ...] = ()
+    recompute: str = "nothing"
+    """What is computed a second time to train in less memory."""
     gpus: tuple[str, ...] = ()
     """Handed out to the slots in turn; empty: leave the visible devices as they are."""
 
@@ -233,7 +237,7 @@ def run(
     cells: Sequence[Cell], store: Store, options: Options, watch: Watch = Watch(), job: Job | None = None
 ) -> dict[str, str]:
     """Train `cells`; cell key -> `done`, `failed`, `cancelled`, ``error: ...``. Ctrl-C stops the jobs, then raises."""
-    front = Front(cells, store, options, watch, job or worker)
+    front = Front(cells, store, options, watch, recomputing(job or worker, options.recompute))
     with _job_folder(store) as folder:
         store.announce(cells)
         fronts.announce(folder, list(front.open))
@@ -241,11 +245,18 @@ def run(
     return front.ended
 
 
-def worker(cell: Cell, store_root: Path, data_root: Path | None, plugins: tuple[str, ...], threads: int) -> str:
+def worker(
+    cell: Cell,
+    store_root: Path,
+    data_root: Path | None,
+    plugins: tuple[str, ...],
+    threads: int,
+    recompute: Recompute = "nothing",
+) -> str:
     """The real job; imported where it runs, since it brings torch."""
     from harness.worker import run_cell
 
-    return run_cell(cell, store_root, data_root, plugins, threads)
+    return run_cell(cell, store_root, data_root, plugins, threads, recompute)
 
 
 def default_jobs(on: str, gpus: Sequence[str], threads: int = 1) -> int:

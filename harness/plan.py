@@ -117,6 +117,22 @@ def plan_cells(cells: Sequence[Cell]) -> Plan:
     return Plan(table=table, protocol="as recorded", preset=None, lines=tuple(lines))
 
 
+def naming(plans: Iterable[Plan]) -> Callable[[Cell], str]:
+    """A cell -> its label, and behind it what its row changes in the recipe: ``mpbn/…/seed0 (surrogate tanh)``."""
+    rows = [line for plan in plans for line in plan.lines if line.row.change != Change()]
+    changes = {_seedless(cell): line.row.change.text for line in rows for cell in line.cells}
+
+    def name(cell: Cell) -> str:
+        text = changes.get(_seedless(cell)) if changes else None
+        return f"{cell.label} ({text})" if text else cell.label
+
+    return name
+
+
+def _seedless(cell: Cell) -> Cell:
+    return msgspec.structs.replace(cell, seed=0)
+
+
 def state(plan: Plan, store: Store) -> State:
     """Read what `store` knows of every cell of `plan`."""
     from harness.result import Failure, Result

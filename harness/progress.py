@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -28,9 +28,17 @@ STARTING = 0
 class Monitor:
     """Follows a run through the store. A context; give `watch` to `launch.run`."""
 
-    def __init__(self, cells: Sequence[Cell], done: int, store: Store, jobs: int, console: Console) -> None:
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        done: int,
+        store: Store,
+        jobs: int,
+        console: Console,
+        name: Callable[[Cell], str] = lambda cell: cell.label,
+    ) -> None:
         self._total, self._done, self._failed = done + len(cells), done, 0
-        self._store, self._jobs, self._console = store, jobs, console
+        self._store, self._jobs, self._console, self._name = store, jobs, console, name
         self._running: dict[str, Cell] = {}
         self._elsewhere: tuple[Cell, ...] = ()
         self._began: dict[str, float] = {}
@@ -80,7 +88,7 @@ class Monitor:
     def elsewhere(self, cells: Sequence[Cell]) -> None:
         for cell in cells:
             if cell not in self._elsewhere and (held := self._store.holder(cell)) is not None:
-                self._say(f"waiting for {cell.label}: process {held.pid} on {held.host} trains it")
+                self._say(f"waiting for {self._name(cell)}: process {held.pid} on {held.host} trains it")
         self._elsewhere = tuple(cells)
 
     def stopping(self) -> None:
@@ -92,13 +100,13 @@ class Monitor:
 
     def _sentence(self, cell: Cell, status: str) -> str:
         if status == "cancelled":
-            return f"cancelled {cell.label}"
+            return f"cancelled {self._name(cell)}"
         result = self._store.result(cell)
         if status == "done" and result is not None:
-            return f"done {cell.label}: {result.accuracy:.2f} % in {duration(result.seconds)}"
+            return f"done {self._name(cell)}: {result.accuracy:.2f} % in {duration(result.seconds)}"
         failure = self._store.failure(cell)
         reason = failure.reason if failure is not None else status.removeprefix("error: ")
-        return f"FAILED {cell.label}: {reason}"
+        return f"FAILED {self._name(cell)}: {reason}"
 
     def _states(self) -> list[tuple[Cell, Progress | None, bool]]:
         """Cell, how far it is, whether another run trains it."""
@@ -128,7 +136,7 @@ class Monitor:
         for column in ("left", "right", "left", "right", "right", "right"):
             grid.add_column(justify=column, no_wrap=True)
         for cell, said, elsewhere in states:
-            grid.add_row(*_cells_of(cell, said, elsewhere))
+            grid.add_row(*_cells_of(self._name(cell), said, elsewhere))
         return Group(Text(self._head(self._seconds_left(states)), style="bold"), grid)
 
     def _lines(self) -> None:
@@ -136,7 +144,7 @@ class Monitor:
             states = self._states()
             self._say(self._head(self._seconds_left(states)))
             for cell, said, elsewhere in states:
-                self._say(f"  {_line_of(cell, said, elsewhere)}")
+                self._say(f"  {_line_of(self._name(cell), said, elsewhere)}")
 
 
 def duration(seconds: float) -> str:
@@ -149,11 +157,11 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
-def _cells_of(cell: Cell, said: Progress | None, elsewhere: bool) -> tuple[str | ProgressBar, ...]:
+def _cells_of(name: str, said: Progress | None, elsewhere: bool) -> tuple[str | ProgressBar, ...]:
     if said is None or said.epoch == STARTING:
-        return (cell.label, "", "starting", "", "", "")
+        return (name, "", "starting", "", "", "")
     return (
-        cell.label,
+        name,
         f"{said.epoch}/{said.epochs}",
         ProgressBar(total=said.epochs, completed=said.epoch, width=8),
         "" if said.accuracy is None else f"{said.accuracy:.1f} %",
@@ -162,10 +170,10 @@ def _cells_of(cell: Cell, said: Progress | None, elsewhere: bool) -> tuple[str |
     )
 
 
-def _line_of(cell: Cell, said: Progress | None, elsewhere: bool) -> str:
+def _line_of(name: str, said: Progress | None, elsewhere: bool) -> str:
     if said is None or said.epoch == STARTING:
-        return f"{cell.label}: starting"
+        return f"{name}: starting"
     accuracy = "" if said.accuracy is None else f", {said.accuracy:.2f} %"
     speed = f"{said.images_per_second:,.0f} images/s, {duration(said.seconds_left)} left"
     where = f", in another run on {said.host}" if elsewhere else ""
-    return f"{cell.label}: epoch {said.epoch}/{said.epochs}{accuracy}, {speed}{where}"
+    return f"{name}: epoch {said.epoch}/{said.epochs}{accuracy}, {speed}{where}"

@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from harness import orphans, queue, slurm
+from harness.clusters import mib
 from harness.deaths import settled
 from harness.errors import UserError, UserErrors
-from harness.forecast import on_a_cluster
+from harness.forecast import Device, Name, label, memory, on_a_cluster
 from harness.history import Past, Place, past
 from harness.launch import Watch
 from harness.spec import Cell
 from harness.store import Store
-from harness.submit import How, batches, script, submit
+from harness.submit import How, batches, limit, script, submit
 
 POLL = 2.0
 ASK_EVERY = 15.0
@@ -126,7 +127,7 @@ def tidy(store: Store, *, wait: bool = False) -> None:
         time.sleep(POLL)
 
 
-def preview(cells: Sequence[Cell], store: Store, how: How) -> list[str]:
+def preview(cells: Sequence[Cell], store: Store, how: How, name: Name = label) -> list[str]:
     """Lines for `--dry-run`: what is in the queue, the forecast, and the scripts that sbatch would get."""
     found = look(store)
     sent = split(cells, found, store)
@@ -136,10 +137,26 @@ def preview(cells: Sequence[Cell], store: Store, how: How) -> list[str]:
         return lines
     known = past(todo, store, place(how))
     made = batches(todo, how.profile, known)
-    lines += on_a_cluster(todo, known, how.profile)
+    lines += on_a_cluster(todo, known, how.profile, limit(how.profile), name)
     for number, batch in enumerate(made, start=1):
         lines += ["", f"# {number} of {len(made)}: {batch}", script(batch, how).rstrip()]
     return lines
+
+
+def needs(cells: Sequence[Cell], how: How, name: Name = label) -> list[str]:
+    """Lines: what memory the cells take there, and which will not fit."""
+    from harness.measure.footprint import total
+
+    profile = how.profile
+    device = Device(
+        noun="GPU" if profile.gpus else "process",
+        gib=profile.gpu_memory if profile.gpus else mib(profile.memory) / 1024 if profile.memory else None,
+        cells=profile.pack if profile.gpus else 1,
+        processes=profile.processes,
+        fewer=f"pack = 1 in {profile.name}.toml",
+        more=f"{profile.name}.toml" if profile.pack == 1 else "",
+    )
+    return memory(cells, total, device, how.recompute, name)  # type: ignore[arg-type]
 
 
 def _send(cells: Sequence[Cell], store: Store, how: How, tell: Tell) -> Sent:

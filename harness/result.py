@@ -90,6 +90,17 @@ class Result(Record, frozen=True, kw_only=True):
         """The number the table shows (percent), by the recipe's `report` rule."""
         return self.best_accuracy if self.cell.recipe.report == "best" else self.last_accuracy
 
+    @property
+    def spiking_layers(self) -> tuple[LayerCheck, ...]:
+        """Of the network as it was trained, on the test samples of a fold proof, in float32 if one is; else empty."""
+        proofs = sorted(self.proofs, key=lambda proof: proof.precision != "float32")
+        return proofs[0].layers if proofs else ()
+
+    @property
+    def firing_rates(self) -> dict[str, float]:
+        """Spikes an element and step, by the name of the layer."""
+        return {layer.name: layer.rate for layer in self.spiking_layers}
+
 
 class Summary(Record, frozen=True, kw_only=True):
     """What a list of many results says of each; read four times as fast as all of it."""
@@ -116,6 +127,8 @@ class Failure(Record, frozen=True):
     when: str
     attempts: int = 1
     traceback: str = ""
+    place: str = ""
+    """What `--on` was given, where it failed in a job of a cluster."""
 
 
 class Progress(Record, frozen=True):

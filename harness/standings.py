@@ -90,11 +90,13 @@ def _standings(
     found = {cell: store.glance(cell) for cell in dict.fromkeys(cell for made, _ in planned for cell in made.cells)}
     missing = {cell.key for cell, outcome in found.items() if outcome is None}
     waiting = {key: front.pid for front in fronts(store.root) for key in front.cells}
-    sight = Sight(store=store, queue=with_reasons(jobs, missing), waiting=waiting, retry=_retry(options))
+    sight = Sight(store=store, queue=with_reasons(jobs, missing), waiting=waiting, retry=_retry(options, store))
     entries = {cell: sight.entry(cell, outcome) for cell, outcome in found.items()}
     for made, typed in planned:
         mine = tuple(entries[cell] for cell in made.cells)
-        yield Standing(plan=made, entries=mine, command=typed + _on(made, jobs) if typed else "")
+        failed = [entry.cell for entry in mine if entry.kind == "failed"]
+        on = _on(made, jobs) or next((f" --on {where}" for cell in failed if (where := _noted(cell, store))), "")
+        yield Standing(plan=made, entries=mine, command=typed + on if typed else "")
 
 
 def _on(made: Plan, jobs: Queue) -> str:
@@ -109,11 +111,18 @@ def place(task: Task) -> str:
     return shlex.quote(task.array.on or task.array.profile)
 
 
-def _retry(options: argparse.Namespace) -> Callable[[Cell, Task | None], str]:
-    """What to type for one failed cell."""
+def _noted(cell: Cell, store: Store) -> str:
+    """What to give `--on`, by the failure itself: the record of its job is gone once all of its cells have ended."""
+    failure = store.failure(cell)
+    return shlex.quote(failure.place) if failure is not None and failure.place else ""
+
+
+def _retry(options: argparse.Namespace, store: Store) -> Callable[[Cell, Task | None], str]:
+    """What to type for one failed cell; where its job is forgotten, the failure itself says where it ran."""
 
     def retry(cell: Cell, task: Task | None) -> str:
-        on = f" --on {place(task)}" if task is not None else ""
+        where = place(task) if task is not None else _noted(cell, store)
+        on = f" --on {where}" if where else ""
         return f"python -m harness run {cell.key} --retry failed{on}{places(options)}"
 
     return retry

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.columns import columns
-from harness.plan import Plan
+from harness.plan import Plan, naming
 from harness.progress import duration
 from harness.queue import UNKNOWN, Queue, Task
 from harness.result import Failure, Progress, Result, Summary
@@ -204,7 +204,8 @@ def details(standing: Standing, *, every: bool) -> list[tuple[str, ...]]:
     """Cells that run or need somebody, with what matters of each; with `every`, all of them."""
     chosen = [entry for entry in standing.entries if every or entry.notable]
     chosen.sort(key=lambda entry: ORDER.index(entry.kind))
-    rows = [(entry.kind, entry.cell.key, entry.cell.label, entry.text) for entry in chosen]
+    name = naming([standing.plan])
+    rows = [(entry.kind, entry.cell.key, name(entry.cell), entry.text) for entry in chosen]
     queued = [entry for entry in standing.entries if entry.kind == "queued"]
     return rows if every or not queued else [*rows, ("queued", "", _cells(len(queued)), _waiting(queued))]
 
@@ -236,10 +237,11 @@ def records(standings: Sequence[Standing]) -> list[dict[str, Any]]:
             "preset": standing.plan.preset,
             "protocol": standing.plan.protocol,
             **standing.counts,
-            "cells": [_record(entry) for entry in standing.entries],
+            "cells": [_record(entry, name(entry.cell)) for entry in standing.entries],
             "retry": f"{standing.command} --retry failed" if standing.command and standing.counts["failed"] else None,
         }
         for standing in standings
+        for name in [naming([standing.plan])]
     ]
 
 
@@ -287,14 +289,14 @@ def _running(cell: Cell, said: Progress, task: Task | None) -> Entry:
     )
 
 
-def _record(entry: Entry) -> dict[str, Any]:
+def _record(entry: Entry, name: str) -> dict[str, Any]:
     told = {
         name: getattr(entry, name)
         for name in ("job", "node", "epoch", "accuracy", "images_per_second", "seconds", "preempted", "reason")
     }
     known = {name: value for name, value in told.items() if value not in (None, "", 0)}
     paths = {name: value for name in ("log", "retry") if (value := getattr(entry, name))}
-    head = {"state": entry.kind, "key": entry.cell.key, "label": entry.cell.label, "detail": entry.text}
+    head = {"state": entry.kind, "key": entry.cell.key, "label": name, "detail": entry.text}
     return {**head, **known, **paths}
 
 

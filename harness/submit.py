@@ -20,7 +20,7 @@ from harness import environment, queue, slurm
 from harness.clusters import Profile
 from harness.errors import UserError
 from harness.history import Past
-from harness.job import Job, Work
+from harness.job import Job, Work, recomputing
 from harness.launch import worker
 from harness.progress import duration
 from harness.spec import Cell
@@ -61,6 +61,7 @@ class How:
     threads: int = 1
     data_root: Path | None = None
     plugins: tuple[str, ...] = ()
+    recompute: str = "nothing"
     command: str = ""
     on: str = ""
     """How the profile was named: its name, or the path of its file."""
@@ -146,7 +147,7 @@ def _numbered(array: queue.Array, job: str) -> queue.Array:
 
 def _work(cells: tuple[Cell, ...], how: How) -> Work:
     return Work(
-        job=how.job,
+        job=recomputing(how.job, how.recompute),
         cells=cells,
         store_root=how.store_root.resolve(),
         data_root=how.data_root,
@@ -198,6 +199,7 @@ def _setup(how: How) -> Iterator[str]:
         **{name: str(how.threads) for name in environment.THREADS},
         environment.COMMAND: how.command,
         environment.CLUSTER: profile.name,
+        environment.PLACE: how.on or profile.name,
         environment.PACK: str(profile.pack),
     }
     yield from (f"export {name}={shlex.quote(value)}" for name, value in told.items())

@@ -18,6 +18,7 @@ import torch
 import baselines
 from baselines import kernels
 from baselines.network import Network
+from baselines.recompute import Recompute
 from harness import distributed, durable, environment
 from harness.checkpoint import Checkpoint, State, serialised
 from harness.claim import Lost
@@ -42,7 +43,12 @@ class FoldFailed(Exception):
 
 
 def run_cell(
-    cell: Cell, store_root: Path, data_root: Path | None = None, plugins: tuple[str, ...] = (), threads: int = 1
+    cell: Cell,
+    store_root: Path,
+    data_root: Path | None = None,
+    plugins: tuple[str, ...] = (),
+    threads: int = 1,
+    recompute: Recompute = "nothing",
 ) -> Status:
     """Train `cell` and write its result, or its failure with the reason, into the store.
 
@@ -52,7 +58,7 @@ def run_cell(
     that this is one of several processes (see `distributed.py`), all of them call this, and the first alone records.
     """
     group = distributed.join()
-    work = Work(cell, Store(store_root), data_root, plugins, threads, group)
+    work = Work(cell, Store(store_root), data_root, plugins, threads, group, recompute)
     with group.together():
         return lead(work) if group.leads else follow(work)
 
@@ -67,6 +73,7 @@ class Work:
     plugins: tuple[str, ...]
     threads: int
     group: Group
+    recompute: Recompute
 
 
 def lead(work: Work) -> Status:
@@ -150,7 +157,7 @@ def attempt(work: Work, beat: Callable[[], None], log: Callable[[str], None]) ->
             name: {"fingerprint": split.fingerprint, "samples": split.samples}
             for name, split in (("train", data.train), ("test", data.test))
         },
-        environment=environment.describe() | how(work.group),
+        environment=environment.describe() | how(work),
         started=started,
         finished=now(),
         seconds=sum(state.curve.seconds),
@@ -166,21 +173,23 @@ def fit(work: Work, report: Callable[[Pace], None], log: Callable[[str], None]) 
     environment.deterministic()
     environment.keep_memory()
     data, network = prepare(cell, work.data_root)
+    network.recompute = work.recompute
     where = f"{group.size} × {device()}" if group.size > 1 else str(device())
     log(f"{cell.label} {cell.key} on {where}: {data.train.samples} training samples, {cell.recipe.epochs} epochs")
     checkpoint = Checkpoint(work.store.folder(cell), log)
     return data, network, train(network, data, cell.recipe, cell.seed, checkpoint, report, group)
 
 
-def how(group: Group) -> dict[str, Any]:
+def how(work: Work) -> dict[str, Any]:
     """What of the way it was computed a result records: processes, neurons, rounding of convolutions on a GPU.
 
     Torch's default is left as it is there: cuDNN may round the factors of a float32 convolution to TF32.
     """
+    told = {"processes": work.group.size, "neurons": kernels.state(device()), "recompute": work.recompute}
     if device().type == "cpu":
-        return {"processes": group.size, "neurons": kernels.state(device())}
+        return told
     convolutions = torch.backends.cudnn.conv.fp32_precision  # type: ignore[attr-defined]
-    return {"processes": group.size, "neurons": kernels.state(device()), "convolutions": convolutions}
+    return {**told, "convolutions": convolutions}
 
 
 def prepare(cell: Cell, data_root: Path | None) -> tuple[Data, Network]:
@@ -204,9 +213,10 @@ def prepare(cell: Cell, data_root: Path | None) -> tuple[Data, Network]:
     return data, network.to(device()).in_precision(cell.recipe.precision)
 
 
-def time_step(cell: Cell, data_root: Path | None, steps: int = 3) -> float:
+def time_step(cell: Cell, data_root: Path | None, steps: int = 3, recompute: Recompute = "nothing") -> float:
     """Seconds that an epoch of `cell` takes, from the fastest of a few training steps and one of evaluation."""
     data, network = prepare(cell, data_root)
+    network.recompute = recompute
     network.train()
     seconds = {"train": [], "test": []}
     for _, (images, labels) in zip(range(steps), data.train.epoch(cell.seed, 0, cell.recipe.batch), strict=False):
@@ -247,6 +257,7 @@ def describe_failure(cell: Cell, error: Exception) -> Failure:
         epoch=getattr(error, "epoch", 0),
         when=now(),
         traceback="" if expected else where(error),
+        place=os.environ.get(environment.PLACE, ""),
     )
 
 

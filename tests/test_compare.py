@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import pickle
 import runpy
 from pathlib import Path
 
 import pytest
 import stand_in
+from fake_slurm import FakeSlurm
 from tiny import harness, write_tiny
 
 from baselines import METHODS
@@ -102,6 +104,43 @@ def test_bad_input_is_one_line_and_2(
     assert compare(*arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
+
+
+def test_on_a_cluster_its_cells_are_submitted_then_taken_up(
+    mine: str, fake: FakeSlurm, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--place` is a place as `run --on` has it; `--on` stays the table."""
+    Path("clusters").mkdir()
+    Path("clusters/there.toml").write_text('time = "1:00:00"\n')
+    there = (mine, "--on", "table1", "--train-baselines", "--place", "there")
+    monkeypatch.setitem(globals(), "SMOKE", tuple(word for word in SMOKE if word not in ("--place", "inline")))
+    assert compare(*there, "--dry-run") == 0
+    assert "6 to submit" in capsys.readouterr().out and not fake.called("sbatch")
+
+    assert compare(*there) == 0
+    out, error = capsys.readouterr()
+    assert "submitted 101: 4 cells in 4 jobs" in error and "submitted 102: 2 cells" in error and "incomplete" in out
+    methods = {cell.method for cell in Store("runs").cells()}
+    assert methods == {"mine", "vanilla", "mpbn"} and not trained()
+    assert compare(*there) == 0
+    assert "6 cells in the queue already" in capsys.readouterr().err and fake["submitted"] == 2
+
+    for cell in Store("runs").cells():  # what the jobs would have left
+        assert stand_in.train(cell, Path("runs")) == "done"
+    fake.set(queue=[])
+    assert compare(*there) == 0
+    assert "identical" in capsys.readouterr().out and fake["submitted"] == 2
+
+
+def test_the_scripts_of_a_cluster_bring_the_file_of_the_method(
+    mine: str, fake: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("clusters").mkdir()
+    Path("clusters/there.toml").write_text('time = "1:00:00"\n')
+    monkeypatch.setitem(globals(), "SMOKE", tuple(word for word in SMOKE if word not in ("--place", "inline")))
+    assert compare(mine, "--on", "table1", "--place", "there") == 1  # the rows it is held against are not trained
+    jobs = [pickle.loads(path.read_bytes()).function for path in Path("runs/.jobs/slurm").rglob("*_submitted.pkl")]
+    assert len(jobs) == 2 and {job._work.plugins for job in jobs} == {(str(Path("mine.py").resolve()),)}
 
 
 # --- new --------------------------------------------------------------------------------------------------------------

@@ -338,3 +338,24 @@ def test_a_period_that_is_none_is_one_line(text: str) -> None:
 
 def test_an_empty_queue_is_asked_nothing(store: Store, fake: FakeSlurm) -> None:
     assert queue.look(store.root) == Queue() and not fake["calls"]
+
+
+# What to type
+
+
+def test_a_failed_cell_is_tried_again_where_it_failed(
+    fake: FakeSlurm, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the record of its job is gone, as all of its cells have ended."""
+    from harness import worker
+
+    monkeypatch.setenv("HARNESS_PLACE", "my site.toml")
+    failed = worker.describe_failure(make_cell(0), RuntimeError("x"))
+    store.write_failure(failed)
+    assert failed.place == "my site.toml"
+    monkeypatch.delenv("HARNESS_PLACE")
+    store.write_failure(worker.describe_failure(make_cell(1), RuntimeError("x")))
+    (standing,) = standings.look(arguments.parse(["status", "--store", str(store.root)])).standings
+    typed = {entry.cell.seed: entry.retry for entry in standing.entries}
+    assert f"run {make_cell(0).key} --retry failed --on 'my site.toml' --store" in typed[0]
+    assert f"run {make_cell(1).key} --retry failed --store" in typed[1]

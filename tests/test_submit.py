@@ -115,6 +115,7 @@ def test_what_the_profile_says_is_asked_for(fake: FakeSlurm, store: Store) -> No
     lines = text.splitlines()
     assert lines.index("module load cuda") < lines.index("export A='b c'") < lines.index("export OMP_NUM_THREADS=1")
     assert any(line.startswith(f"export PYTHONPATH={Path.cwd()}") for line in lines)
+    assert "export HARNESS_CLUSTER=mine" in lines and "export HARNESS_PLACE=mine" in lines
 
 
 def test_several_processes_of_one_cell(fake: FakeSlurm, store: Store) -> None:

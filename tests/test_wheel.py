@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from baselines.kernels import compiled
 from harness.tables import table_names
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +67,8 @@ def test_it_carries_the_two_packages_and_their_data_and_nothing_else(built: dict
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert {"harness/cli.py", "baselines/kernels/neuron.c", "harness/_tables/presets/smoke.toml"} <= files
+    assert {"baselines/kernels/inference.c", "baselines/kernels/recurrence.h"} <= files  # what neuron.c includes
+    assert {"harness/_tables/benches/training.toml", "harness/_slurm/example.toml"} <= files
     carried = content(built[".whl"])
     assert {name for name in carried if ".dist-info/" not in name} == files
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in carried)
@@ -87,3 +90,25 @@ def test_it_works_where_no_clone_is(python: Path, tmp_path: Path) -> None:
     rows = run(python, "-m", "harness", "table", "table2", "--format", "csv", cwd=tmp_path, codes=(1,))
     assert len(list(csv.DictReader(io.StringIO(rows)))) == 34
     assert not list(tmp_path.iterdir())
+
+
+KERNELS = """
+import torch
+from baselines import build, kernels
+from baselines.kernels import compiled
+print(compiled.build())
+print(kernels.state())
+network = build("mpbn", "vgg11", shape=(1, 32, 32), classes=2, timesteps=2, width=0.06).train()
+network(torch.randn(4, 1, 32, 32)).sum().backward()
+print(all(parameter.grad is not None for parameter in network.parameters()))
+"""
+
+
+@pytest.mark.skipif(compiled.compiler() is None, reason="no C compiler here")
+def test_its_kernels_compile_where_no_clone_is(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the C files of the wheel, into a cache that is empty; and they train."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("BASELINES_BACKEND", raising=False)
+    built, used, trained = run(python, "-c", KERNELS, cwd=tmp_path).splitlines()
+    assert Path(built).is_relative_to(tmp_path / "cache") and Path(built).is_file()
+    assert (used, trained) == (compiled.NAME, "True")

@@ -21,7 +21,10 @@ from harness.spec import OFFICIAL, Recipe
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Data", "Share", "Split", "describe", "examine", "identify", "load", "locate", "names", "register"]
+__all__ = [
+    "Data", "Share", "Split",
+    "describe", "examine", "frame", "identify", "load", "locate", "names", "register", "still",
+]  # fmt: skip
 
 _FILES = {path.stem.replace("_", "-"): path for path in sorted((Path(__file__).parent / "sets").glob("[!_]*.py"))}
 _SETS: dict[str, Dataset] = {}
@@ -110,6 +113,17 @@ def examine(name: str, root: Path | None = None) -> Examined:
             known=dataset.official is not None,
             get=dataset.get,
         )
+
+
+def frame(name: str, recipe: Recipe) -> tuple[tuple[int, int, int], int] | None:
+    """(C, H, W) of one frame and the number of classes, told without the samples; None where a user's set does not."""
+    told = getattr(_get(name), "frame", None)
+    return told(recipe) if told is not None else None
+
+
+def still(name: str) -> bool:
+    """Whether a network sees the same frame at every step."""
+    return getattr(_get(name), "still", True)
 
 
 def load(name: str, root: Path | None, recipe: Recipe, timesteps: int, *, device: torch.device | str) -> Data:

@@ -119,6 +119,10 @@ class Dataset(Protocol):
         """How many each split holds."""
         ...
 
+    def frame(self, recipe: Recipe) -> tuple[tuple[int, int, int], int]:
+        """(C, H, W) of one frame, and the number of classes: what a network is built for, told without the samples."""
+        ...
+
     @property
     def complete(self) -> Mapping[str, int] | None:
         """How many the published splits hold; None: it is what it is."""

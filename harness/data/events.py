@@ -77,6 +77,7 @@ class EventSet:
     """How to come by what is missing."""
     complete: Mapping[str, int] | None = None
     official: Mapping[str, str] | None = None
+    still = False
 
     def locate(self, root: Path) -> str:
         return str(self.find(root))
@@ -87,6 +88,10 @@ class EventSet:
     def samples(self, root: Path) -> dict[str, int]:
         test = self._digested(root)["test"]
         return {"train": int((~test).sum()), "test": int(test.sum())}
+
+    def frame(self, recipe: Recipe) -> tuple[tuple[int, int, int], int]:
+        size = recipe.size or self.size
+        return (2, size, size), self.classes
 
     def load(self, root: Path, recipe: Recipe, timesteps: int, device: torch.device) -> Data:
         """`timesteps` is the number of frames."""

@@ -49,6 +49,10 @@ class ImageSet:
         kept = _kept(self.name, self.find(root), tuple(f"{split}_labels" for split in SPLITS))
         return {split: len(kept[f"{split}_labels"]) for split in SPLITS}
 
+    def frame(self, recipe: Recipe) -> tuple[tuple[int, int, int], int]:
+        size = recipe.size or self.size
+        return (len(self.mean), size, size), self.classes
+
     def load(self, root: Path, recipe: Recipe, timesteps: int, device: torch.device) -> Data:
         """`timesteps` is not used: a still image is shown at every step, by the network."""
         from harness.data.augment import chosen

@@ -14,14 +14,16 @@ Step = Callable[[], object]
 
 
 def saved_bytes(forward: Callable[[], Tensor], network: nn.Module) -> int:
-    """Bytes of the distinct storages that autograd keeps after `forward`, parameters and buffers aside."""
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
+    """Bytes of the distinct storages that autograd keeps after `forward`, parameters and buffers aside.
+
+    On the meta device too, where storages have a size and no address.
+    """
+    own = {_identity(tensor) for tensor in (*network.parameters(), *network.buffers())}
     kept: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+        if _identity(tensor) not in own:
+            kept[_identity(tensor)] = tensor.untyped_storage().nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
@@ -29,6 +31,11 @@ def saved_bytes(forward: Callable[[], Tensor], network: nn.Module) -> int:
         total = sum(kept.values())
     del output
     return total
+
+
+def _identity(tensor: Tensor) -> int:
+    """Of its storage, as long as that lives."""
+    return tensor.untyped_storage()._cdata
 
 
 def peak_bytes(step: Step, device: torch.device) -> int | None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FOLDERS = {"train": "train", "test": "val"}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SIZE = 224
+SIZE, CLASSES = 224, 1000
 GET = "unpack ILSVRC2012 from image-net.org there, a folder for each class"
 PARTS = ("files", "offsets", "sizes", "labels", "digests")
 WNID = re.compile(r"n\d{8}")
@@ -54,6 +54,10 @@ class ImageNet:
     def samples(self, root: Path) -> dict[str, int]:
         kept = _kept(root, tuple(f"{split}_labels" for split in SPLITS))[1]
         return {split: len(kept[f"{split}_labels"]) for split in SPLITS}
+
+    def frame(self, recipe: Recipe) -> tuple[tuple[int, int, int], int]:
+        size = recipe.size or SIZE
+        return (3, size, size), CLASSES
 
     def load(self, root: Path, recipe: Recipe, timesteps: int, device: torch.device) -> Data:
         """`timesteps` is not used: a still image is shown at every step, by the network."""
