@@ -14,6 +14,7 @@ FORMATS = ("terminal", "markdown", "latex", "csv", "json", "html")
 EXPORTS = ("csv", "parquet", "latex")
 PROGRAMS = ("torch", "onnx", "nir")
 KINDS = ("methods", "architectures", "datasets", "tables", "figures", "presets", "protocols", "clusters")
+RECOMPUTE = ("nothing", "neurons", "everything")
 WATCH_EVERY = 10.0
 """Seconds; each time is one call of squeue."""
 EPILOG = """\
@@ -83,11 +84,15 @@ def build() -> tuple[Parser, dict[str, Parser]]:
     figure.add_argument("targets", nargs="+", metavar="FIGURE")
     claims = verb("claims", "every claim of the paper: as printed, as measured", _select, _where, _format)
     claims.add_argument("names", nargs="*", metavar="CLAIM", help="all, unless some are named")
+    help = "the whole arithmetic of the claims named: seeds, t, interval, p, Holm, and what to train"
+    claims.add_argument("--explain", action="store_true", help=help)
+    _benches(claims)
     report = verb("report", "all of it as one HTML file: tables, figures, claims, what is missing", _select, _where)
     help = "default: the paper's, and others that have results"
     report.add_argument("targets", nargs="*", metavar="TABLE|FIGURE", help=help)
     help = "default results/report.html"
     report.add_argument("--out", type=Path, default=Path("results/report.html"), metavar="FILE", help=help)
+    _benches(report)
     report.add_argument("--open", action="store_true", help="show it in the browser")
     compare = verb("compare", "a method of yours against the rows of a table", _select, _where, _format)
     help = "the file or package that registers it, or the name of one that is known"
@@ -145,7 +150,11 @@ def build() -> tuple[Parser, dict[str, Parser]]:
     merge.add_argument("--checkpoints", action="store_true", help="of unfinished cells too, to go on with them here")
     merge.add_argument("--dry-run", action="store_true", help="say what would be done")
     bench = verb("bench", "what a network costs, side by side with what it is held against", _format)
-    bench.add_argument("bench", metavar="latency|training|FILE", help="one of tables/benches, or a file like them")
+    bench.add_argument(
+        "bench",
+        metavar="latency|training|overhead|FILE",
+        help="one of tables/benches, a file like them, or a record (.json) to tell and draw again",
+    )
     for name, kind in (("architecture", str), ("method", str), ("width", float), ("timesteps", int), ("batch", int)):
         bench.add_argument(f"--{name}", type=_several(kind), default=(), metavar="A,B", help=f"only this {name}")
     bench.add_argument("--rounds", type=_positive, metavar="N", help="how often each is timed")
@@ -192,6 +201,11 @@ def _format(parser: Parser) -> None:
     )
 
 
+def _benches(parser: Parser) -> None:
+    help = "the records of benches that claims are judged by; default results/bench"
+    parser.add_argument("--bench", type=Path, default=Path("results/bench"), metavar="DIR", help=help)
+
+
 def _out(parser: Parser) -> None:
     help = "where figures are written; default results/figures"
     parser.add_argument("--out", type=Path, default=Path("results/figures"), metavar="DIR", help=help)
@@ -211,6 +225,9 @@ def _running(parser: Parser, place: str = "--on") -> None:
     group.add_argument(
         "--threads", type=_positive, default=1, metavar="N", help="of each job; default 1: the same bits at any --jobs"
     )
+    help = "in less memory: compute neurons, or everything, a second time; slower, the same bits; default nothing"
+    ways = _one_of("way to recompute", RECOMPUTE)
+    group.add_argument("--recompute", type=ways, default="nothing", metavar="nothing|neurons|everything", help=help)
     group.add_argument("--retry", type=_one_of("kind", ("failed",)), metavar="failed", help="train failed cells again")
     help = "print the cells, a forecast, and on a cluster the scripts; trains and submits nothing"
     group.add_argument("--dry-run", action="store_true", help=help)

@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import arguments, environment
@@ -15,6 +16,7 @@ from harness.columns import columns
 from harness.errors import UserError
 
 if TYPE_CHECKING:
+    from harness.plan import Plan, State
     from harness.session import Seen
     from harness.standings import Look
 
@@ -63,10 +65,10 @@ def run(options: argparse.Namespace) -> int:
         done = session.train(options, complain) if here else session.submit(options, complain, tell)
     except KeyboardInterrupt:
         return _interrupted(options, here)
-    _show(done, options)
+    shown = _show(done, options)
     complain(done.problems)
     submitted = bool(done.under_way) and not done.problems
-    return OK if done.complete or submitted else INCOMPLETE
+    return OK if shown and (done.complete or submitted) else INCOMPLETE
 
 
 def _interrupted(options: argparse.Namespace, here: bool) -> int:
@@ -80,18 +82,18 @@ def table(options: argparse.Namespace) -> int:
     from harness import session, tables
 
     seen = session.look(options, tables.load_table)
-    _show(seen, options)
+    shown = _show(seen, options)
     complain(seen.problems)
-    return OK if seen.complete else INCOMPLETE
+    return OK if shown and seen.complete else INCOMPLETE
 
 
 def figure(options: argparse.Namespace) -> int:
     from harness import session, tables
 
     seen = session.look(options, tables.load_figure)
-    _show(seen, options)
+    shown = _show(seen, options)
     complain(seen.problems)
-    return OK if seen.complete else INCOMPLETE
+    return OK if shown and seen.complete else INCOMPLETE
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -115,7 +117,8 @@ def compare(options: argparse.Namespace) -> int:
     if options.format in ("terminal", "latex"):
         print("\n" + "\n".join(found.latex))
     complain(found.problems)
-    return OK if found.complete else INCOMPLETE
+    submitted = bool(seen.under_way) and not found.problems
+    return OK if found.complete or submitted else INCOMPLETE
 
 
 def export(options: argparse.Namespace) -> int:
@@ -138,11 +141,11 @@ def new(options: argparse.Namespace) -> int:
 
 
 def claims(options: argparse.Namespace) -> int:
-    from harness import session
+    from harness import ledger
     from harness.render import render
 
-    page, problems = session.claims(options)
-    print(render(page, options.format))
+    pages, problems = ledger.pages(options)
+    print(render(pages, options.format))
     complain(problems)
     return OK
 
@@ -268,16 +271,18 @@ def merge(options: argparse.Namespace) -> int:
 def bench(options: argparse.Namespace) -> int:
     from harness.measure import bench as measure
     from harness.render import render
-    from harness.render.bench import bench_page
-    from harness.render.forest import write
+    from harness.render.bench import bench_pages, write
 
-    wanted = {name: getattr(options, name) for name in ("architecture", "width", "timesteps", "batch", "method")}
-    asked = measure.narrowed(measure.load(options.bench), wanted, options.rounds)
-    os.environ[environment.COMMAND] = environment.command_line(sys.argv[1:])
-    done = measure.run(asked, options.threads, lambda line: print(line, file=sys.stderr, flush=True))
-    path = measure.record(done, options.out)
+    if options.bench.endswith(".json"):  # a record: told and drawn again, nothing is timed
+        path, done = Path(options.bench), measure.read(Path(options.bench))
+    else:
+        wanted = {name: getattr(options, name) for name in ("architecture", "width", "timesteps", "batch", "method")}
+        asked = measure.narrowed(measure.load(options.bench), wanted, options.rounds)
+        os.environ[environment.COMMAND] = environment.command_line(sys.argv[1:])
+        done = measure.run(asked, options.threads, lambda line: print(line, file=sys.stderr, flush=True))
+        path = measure.record(done, options.out)
     write(done, path.with_suffix(""))
-    print(render(bench_page(done), options.format))
+    print(render(bench_pages(done), options.format))
     print(f"harness: recorded in {path}, drawn beside it", file=sys.stderr)
     return OK
 
@@ -293,18 +298,29 @@ def doctor(options: argparse.Namespace) -> int:
     return INCOMPLETE if wrong else OK
 
 
-def _show(seen: Seen, options: argparse.Namespace) -> None:
-    """Tables are printed, figures drawn."""
-    from harness.render import draw_figure, render, table_page
+def _show(seen: Seen, options: argparse.Namespace) -> bool:
+    """Tables are printed, figures drawn. False where something that a figure needs could not be computed."""
+    from harness.render import render, table_page
     from harness.spec import Figure
 
     found = list(zip(seen.plans, seen.states, strict=True))
     pages = [table_page(plan, state.outcomes) for plan, state in found if not isinstance(plan.table, Figure)]
     if pages:
         print(render(pages, options.format))
-    for plan, state in found:
-        if isinstance(plan.table, Figure):
-            print("\n".join(draw_figure(plan, state.outcomes, options.out)))
+    drawn = [_draw(plan, state, options) for plan, state in found if isinstance(plan.table, Figure)]
+    return all(drawn)
+
+
+def _draw(plan: Plan, state: State, options: argparse.Namespace) -> bool:
+    from harness import probing
+    from harness.render import draw_figure
+    from harness.store import Store
+
+    store = Store(options.store)
+    missing = probing.complete(plan, state.done, store, options.data, tuple(options.plugin), tell)
+    print("\n".join(draw_figure(plan, state.outcomes, options.out, probing.known(plan, state.done, store))))
+    complain([*store.problems, *missing])
+    return not missing
 
 
 VERBS: dict[str, Callable[[argparse.Namespace], int]] = {

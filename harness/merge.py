@@ -17,6 +17,7 @@ import msgspec
 from harness import durable
 from harness.columns import columns
 from harness.errors import UserError
+from harness.probes import FILES
 from harness.result import Result
 from harness.spec import Cell
 from harness.store import Store
@@ -51,7 +52,7 @@ class Merged:
 
 
 def merge(other_root: Path, root: Path, *, checkpoints: bool = False, dry_run: bool = False) -> Merged:
-    """Results, and failures where nothing is known here, with logs and weights; `checkpoints` of unfinished cells too.
+    """Results, and failures where nothing is known here, with logs, weights and probes; `checkpoints` of others too.
 
     Raises UserError if `other_root` is no store, or this one.
     """
@@ -94,12 +95,12 @@ def _cell(key: str, other: Store, store: Store, *, checkpoints: bool, dry_run: b
     ours = store.result(cell)
     if theirs is not None and ours is not None:
         _agree(cell, ours, theirs)
-        files = ["weights.pt"]
+        files = ["weights.pt", *_probes(cell, other)]
         what = HERE
     elif ours is not None:
         return
     elif theirs is not None:
-        what, files = "result", ["weights.pt", "log.txt", "result.json"]
+        what, files = "result", ["weights.pt", *_probes(cell, other), "log.txt", "result.json"]
     elif other.failure(cell) is not None:
         if store.failure(cell) is not None:
             return
@@ -115,6 +116,12 @@ def _cell(key: str, other: Store, store: Store, *, checkpoints: bool, dry_run: b
     if files and not dry_run:
         _take(cell, other, store, files)
     yield what, cell
+
+
+def _probes(cell: Cell, other: Store) -> list[str]:
+    """Files of what was computed from its weights, where they can be read."""
+    found = other.probes(cell)
+    return [file for name, file in FILES.items() if getattr(found, name) is not None]
 
 
 def _alone(key: str, other: Store) -> Result | None:
@@ -154,7 +161,7 @@ def _take(cell: Cell, other: Store, store: Store, names: list[str]) -> None:
         who = f"process {held.pid} on {held.host}" if held is not None else "another process"
         raise UserError(f"{who} has it here", f"{cell.key} {cell.label}", "type the same again when that has ended")
     with mine:
-        if store.result(cell) is not None and names != ["weights.pt"]:
+        if store.result(cell) is not None and not {*names} <= {"weights.pt", *FILES.values()}:
             raise UserError("has ended here just now", f"{cell.key} {cell.label}", "type the same again")
         if names[-1] == "result.json":
             store.set_aside(cell)  # one that cannot be read

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import baselines
 from harness import data, environment, tables
 from harness.errors import UserError, UserErrors
-from harness.plan import Context, Identify, Plan, State, parse_only, plan, plan_cells, state, stored_data
+from harness.plan import Context, Identify, Plan, State, naming, parse_only, plan, plan_cells, state, stored_data
 from harness.plugins import absolute, load_plugins, source_of
 from harness.spec import OFFICIAL, Cell, Figure, Preset, Protocol, Table
 from harness.store import Store
 
 if TYPE_CHECKING:
-    from harness.render import Page
+    from harness.forecast import Device
     from harness.submit import How
 
 LABEL = re.compile(r".+/T\d+/seed\d+")
@@ -77,7 +77,7 @@ def train(options: argparse.Namespace, say: Say, make: Make | None = None) -> Se
     if missing and not able and not any(state(plan, store).done for plan in plans):
         raise UserErrors(missing.values())
     say(store.problems)
-    ended = _launch(able, _all_cells(plans), store, options) if able else {}
+    ended = _launch(able, plans, store, options) if able else {}
     return _seen_again(plans, options, ended, missing.values())
 
 
@@ -107,7 +107,7 @@ def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None 
         tell(f"{_count(len(sent.elsewhere), 'cell')} trained by another run")
     problems, ended = [*missing.values(), *sent.problems], dict[str, str]()
     if options.wait and sent.under_way:
-        ended = _follow(sent.under_way, _all_cells(plans), store, how)
+        ended = _follow(sent.under_way, plans, store, how)
         remote.tidy(store, wait=True)
     elif sent.under_way:
         tell("the jobs go on without this terminal; how they fare: python -m harness status")
@@ -115,10 +115,10 @@ def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None 
 
 
 def dry_run(options: argparse.Namespace, say: Say, make: Make | None = None) -> str:
-    """The cells, what is done, and how long the rest will take."""
+    """The cells, what is done, how long the rest will take, and in how much memory."""
     from harness import clusters, launch, remote
     from harness.columns import columns
-    from harness.forecast import forecast
+    from harness.forecast import fits, forecast, memory, without_seed
     from harness.progress import duration
     from harness.status import describe
 
@@ -126,49 +126,33 @@ def dry_run(options: argparse.Namespace, say: Say, make: Make | None = None) -> 
     options.data = how.data_root if how is not None else options.data
     store, missing = Store(options.store), dict[str, UserError]()
     plans = (make or plans_of)(options, store, at_hand(options.data, store, missing))
-    rows, todo = [], []
+    rows, todo, name = [], [], naming(plans)
     for cell in _all_cells(plans):
         kind, text = describe(cell, store.outcome(cell), store)
-        rows.append((kind, cell.key, cell.label, "no data" if kind == "missing" and cell.dataset in missing else text))
+        rows.append((kind, cell.key, name(cell), "no data" if kind == "missing" and cell.dataset in missing else text))
         if kind == "missing" or (kind == "failed" and options.retry == "failed"):
             todo.append(cell)
     able = [cell for cell in todo if cell.dataset not in missing]
     say([*missing.values(), *store.problems])
     lines = [f"{len(rows)} cells, {len(todo)} to train"]
     if how is not None:
-        return "\n".join([columns(rows), *lines, *remote.preview(able, store, how)])
+        return "\n".join(
+            [columns(rows), *lines, *remote.needs(todo, how, name), *remote.preview(able, store, how, name)]
+        )
     environment.limit_threads(options.threads)
     default = launch.default_jobs(options.on, environment.gpus(), options.threads)
     jobs = min(options.jobs or default, max(1, len(able)))
-    expected = forecast(able, _measure(options), jobs)
+    here = _device(jobs)
+    small = [cell for cell in able if fits(_total(cell, cell.recipe.batch, options.recompute), here.gib)]
+    expected = forecast(small, _measure(options), jobs)
     if expected.costs:
         lines.append(f"about {duration(expected.wall_seconds)} with {jobs} at once, by a few steps of each shape here:")
         costs = [
-            (f"{c.cells} x", c.cell.label.rpartition("/")[0], f"{duration(c.seconds_per_cell)} each")
-            for c in expected.costs
+            (f"{c.cells} x", without_seed(name(c.cell)), f"{duration(c.seconds_per_cell)} each") for c in expected.costs
         ]
         lines.append(columns(costs, indent="  "))
+    lines += memory(todo, _total, here, options.recompute, name)
     return "\n".join([columns(rows), *lines] if rows else lines)
-
-
-def claims(options: argparse.Namespace) -> tuple[Page, tuple[UserError, ...]]:
-    """Every claim as printed, and as measured by what the store holds."""
-    from harness.claims import as_measured, as_printed, choose, load_claims, load_tables
-    from harness.render import claims_page
-
-    chosen = choose(load_claims(), options.names)
-    printed, store = load_tables(chosen), Store(options.store)
-    context, only = context_for(options), parse_only(options.only)
-    plans = {name: plan(table, context, only=only, identify=stored_data(store)) for name, table in printed.items()}
-    outcomes = {key: o for planned in plans.values() for key, o in state(planned, store).outcomes.items()}
-    page = claims_page(
-        chosen,
-        {claim.name: as_printed(claim, printed) for claim in chosen},
-        {claim.name: as_measured(claim, printed, plans, outcomes) for claim in chosen},
-        protocol=context.protocol.name,
-        preset=options.preset,
-    )
-    return page, store.problems
 
 
 def at_hand(root: Path | None, store: Store, missing: dict[str, UserError]) -> Identify:
@@ -251,7 +235,7 @@ def _to_train(plans: Sequence[Plan], store: Store, *, retry: bool) -> list[Cell]
     return [cell for cell in todo if retry or cell not in failed]
 
 
-def _launch(cells: Sequence[Cell], every: Sequence[Cell], store: Store, options: argparse.Namespace) -> dict[str, str]:
+def _launch(cells: Sequence[Cell], plans: Sequence[Plan], store: Store, options: argparse.Namespace) -> dict[str, str]:
     from rich.console import Console
 
     from harness import launch
@@ -267,10 +251,11 @@ def _launch(cells: Sequence[Cell], every: Sequence[Cell], store: Store, options:
         threads=options.threads,
         data_root=options.data.resolve() if options.data else None,
         plugins=absolute(options.plugin),
+        recompute=options.recompute,
         gpus=gpus if options.on == "local" else (),
     )
     console = Console(stderr=True)
-    with Monitor(cells, len(every) - len(cells), store, jobs, console) as monitor:
+    with Monitor(cells, len(_all_cells(plans)) - len(cells), store, jobs, console, naming(plans)) as monitor:
         return launch.run(cells, store, how, monitor.watch)
 
 
@@ -289,18 +274,20 @@ def _remotely(options: argparse.Namespace) -> How:
         threads=options.threads,
         data_root=data_root.resolve() if data_root else None,
         plugins=absolute(options.plugin),
+        recompute=options.recompute,
         command=environment.command_line(sys.argv[1:]),
     )
 
 
-def _follow(cells: Sequence[Cell], every: Sequence[Cell], store: Store, how: How) -> dict[str, str]:
+def _follow(cells: Sequence[Cell], plans: Sequence[Plan], store: Store, how: How) -> dict[str, str]:
     from rich.console import Console
 
     from harness import remote
     from harness.progress import Monitor
 
     at_once = min(len(cells), how.profile.parallel * how.profile.pack)
-    with Monitor(cells, len(every) - len(cells), store, at_once, Console(stderr=True)) as monitor:
+    done, console = len(_all_cells(plans)) - len(cells), Console(stderr=True)
+    with Monitor(cells, done, store, at_once, console, naming(plans)) as monitor:
         return remote.follow(cells, store, monitor.watch)
 
 
@@ -329,9 +316,25 @@ def _measure(options: argparse.Namespace) -> Callable[[Cell], float]:
     def measure(cell: Cell) -> float:
         from harness.worker import time_step
 
-        return time_step(cell, options.data)
+        return time_step(cell, options.data, recompute=options.recompute)
 
     return measure
+
+
+def _device(jobs: int) -> Device:
+    """What the cells of a run here share."""
+    from harness.forecast import Device
+
+    if gpus := environment.gpus():
+        cells, gib = -(-jobs // len(gpus)), environment.gpu_memory_gib()
+        return Device(gib=gib, cells=cells, fewer=f"--jobs {len(gpus)}")
+    return Device(noun="machine", gib=environment.memory_gib() or None, cells=jobs, fewer="--jobs 1")
+
+
+def _total(cell: Cell, batch: int, recompute: str) -> int | None:
+    from harness.measure.footprint import total
+
+    return total(cell, batch, recompute)  # type: ignore[arg-type]
 
 
 def _count(count: int, noun: str) -> str:

@@ -173,17 +173,21 @@ class Table(Spec, frozen=True):
 
 
 class Panel(Spec, frozen=True):
-    """The curves of one pair of axes."""
+    """What is drawn into one pair of axes."""
 
     row: tuple[Row, ...]
 
 
 class Figure(Spec, frozen=True):
-    """Panels of learning curves; planned, trained and selected from as the table of all their rows would be."""
+    """Panels of a drawing; planned, trained and selected from as the table of all their rows would be."""
 
     name: str
     title: str
     panel: tuple[Panel, ...]
+    kind: Literal["curves", "landscape", "potentials", "thresholds", "rates", "inflation", "energy", "changes"] = (
+        "curves"
+    )
+    """What is drawn of its rows; a file of that name in `harness/render/drawings/` does it."""
     footnote: tuple[str, ...] = ()
 
     @property

@@ -6,6 +6,8 @@
              result.json     what came out        | one of
              failed.json     why nothing came out | the two
              log.txt         what it printed
+             weights.pt      the network after its last epoch
+             landscape.json, potentials.json, operations.json   what was computed from these, see `probes.py`
 """
 
 from __future__ import annotations
@@ -22,10 +24,12 @@ import msgspec
 
 from harness import claim, durable
 from harness.errors import UserError
+from harness.probes import FILES, PROBE_VERSION, Landscape, Operations, Potentials, Probes, fingerprint
 from harness.result import RESULT_VERSION, Failure, Progress, Result, Summary
 from harness.spec import Cell
 
-RecordType = TypeVar("RecordType", Result, Summary, Failure, Progress, Cell)
+RecordType = TypeVar("RecordType", Result, Summary, Failure, Progress, Cell, Landscape, Potentials, Operations)
+ProbeType = TypeVar("ProbeType", Landscape, Potentials)
 ResultType = TypeVar("ResultType", Result, Summary)
 
 _KEY = re.compile(r"[0-9a-f]{16}")
@@ -34,6 +38,9 @@ _SUMMARY = msgspec.json.Decoder(Summary)
 _FAILURE = msgspec.json.Decoder(Failure)
 _PROGRESS = msgspec.json.Decoder(Progress)
 _CELL = msgspec.json.Decoder(Cell)
+_LANDSCAPE = msgspec.json.Decoder(Landscape)
+_POTENTIALS = msgspec.json.Decoder(Potentials)
+_OPERATIONS = msgspec.json.Decoder(Operations)
 
 
 class Store:
@@ -101,6 +108,17 @@ class Store:
             if (result := self._result(self.folder(key))) is not None:
                 yield result
 
+    def probes(self, cell: Cell | str) -> Probes:
+        """What was computed from the weights of a cell; nothing of one that has no result, or other weights now."""
+        folder = self.folder(cell)
+        if not (folder / "result.json").exists():
+            return Probes()
+        return Probes(
+            landscape=self._probe(folder / FILES["landscape"], _LANDSCAPE),
+            potentials=self._probe(folder / FILES["potentials"], _POTENTIALS),
+            operations=self._counted(folder),
+        )
+
     def cells(self) -> Iterator[Cell]:
         """Every cell that was ever begun, or is to be."""
         for key in self._keys():
@@ -139,6 +157,20 @@ class Store:
         self._describe(result.cell)
         durable.write(folder / "result.json", msgspec.json.encode(result))
         (folder / "progress.json").unlink(missing_ok=True)
+        return True
+
+    def write_probe(self, cell: Cell, name: str, probe: Landscape | Potentials | Operations) -> bool:
+        """Record `probe` of `cell`, whose result is here; False if a whole one of these weights is. Raises UserError.
+
+        One that is damaged, or of other weights, makes room: it can be computed again.
+        """
+        if self._result(self.folder(cell)) is None:
+            raise UserError("has no result, so nothing is kept beside it", f"{cell.key} {cell.label}")
+        if getattr(self.probes(cell), name) is not None:
+            return False
+        path = self.folder(cell) / FILES[name]
+        durable.write(path, msgspec.json.encode(probe))
+        self._problems.pop(path, None)
         return True
 
     def write_failure(self, failure: Failure) -> None:
@@ -191,6 +223,27 @@ class Store:
         if result.cell != cell and result.cell.key != folder.name:  # to compare is faster than to hash
             return self._note(folder / "result.json", f"holds the result of another cell ({result.cell.key})")
         return result
+
+    def _probe(self, path: Path, decoder: msgspec.json.Decoder[ProbeType]) -> ProbeType | None:
+        if (probe := self._read(path, decoder)) is None:
+            return None
+        if probe.version > PROBE_VERSION:
+            return self._note(path, f"was written by a newer version of the harness (format {probe.version})")
+        weights = path.parent / "weights.pt"
+        try:
+            known = fingerprint(weights.read_bytes())
+        except OSError:  # a store may be kept without its weights
+            return probe
+        return probe if probe.weights == known else self._note(path, "was computed from other weights than these")
+
+    def _counted(self, folder: Path) -> Operations | None:
+        """Those of this very result: of its firing rates."""
+        if (counted := self._read(path := folder / FILES["operations"], _OPERATIONS)) is None:
+            return None
+        if counted.version > PROBE_VERSION:
+            return self._note(path, f"was written by a newer version of the harness (format {counted.version})")
+        result = self._result(folder)
+        return counted if result is not None and result.firing_rates == counted.rates else None
 
     def _running(self, cell: Cell, folder: Path) -> Progress | None:
         if (held := claim.holder(folder)) is None:

@@ -15,6 +15,9 @@ from harness.spec import Figure, Preset, Protocol, Row, Settings, Spec, Table
 NOT_TABLES = frozenset({"claims", "names", "paper", "settings"})
 """Files beside the tables that are something else; so is every ``figure*.toml``."""
 
+UNNUMBERED = "figure-"
+"""Before the name of a figure that the paper does not print: ``figure-rates.toml`` is the figure `rates`."""
+
 NUMBERED = re.compile(r"(table|figure)(\d+)")
 """Names of what the paper itself prints."""
 
@@ -48,7 +51,7 @@ def table_names() -> list[str]:
 
 
 def figure_names() -> list[str]:
-    return sorted(path.stem for path in folder().glob("figure*.toml"))
+    return sorted(path.stem.removeprefix(UNNUMBERED) for path in folder().glob("figure*.toml"))
 
 
 def protocol_names() -> list[str]:
@@ -68,12 +71,12 @@ def load_table(name_or_path: str | Path) -> Table:
 def load_figure(name_or_path: str | Path) -> Figure:
     """A shipped figure, or the user's own. Raises UserError, UserErrors."""
     _other_verb(name_or_path, "table", table_names())
-    return decode(_file("figure", name_or_path, folder(), figure_names()), Figure, _check_figure)
+    return decode(_figure_file("figure", name_or_path, figure_names()), Figure, _check_figure)
 
 
 def load(name_or_path: str | Path) -> Table | Figure:
     """Whichever of the two it is: only a figure has panels. Raises UserError, UserErrors."""
-    path = _file("table or figure", name_or_path, folder(), [*figure_names(), *table_names()])
+    path = _figure_file("table or figure", name_or_path, [*figure_names(), *table_names()])
     return load_figure(path) if "panel" in keys(path) else load_table(path)
 
 
@@ -128,6 +131,11 @@ def _file(kind: str, name_or_path: str | Path, where: Path, known: list[str]) ->
     if name not in known:
         raise UserError(f"unknown {kind} `{name}`", to_type=did_you_mean(name, known))
     return where / f"{name}.toml"
+
+
+def _figure_file(kind: str, name_or_path: str | Path, known: list[str]) -> Path:
+    path = _file(kind, name_or_path, folder(), known)
+    return path if path.is_file() else path.with_name(f"{UNNUMBERED}{path.name}")
 
 
 def _other_verb(name: str | Path, kind: str, names: list[str]) -> None:

@@ -15,13 +15,13 @@ LAYERS = (
     "__main__",
     "cli",
     # what the verbs do
-    "arguments cancel catalogue compare doctor export logs merge report "
+    "arguments cancel catalogue compare doctor export ledger logs merge report "
     "session settings show standings starter status watch",
-    "claims comparison forecast history launch measure plan progress remote render stats submit",
+    "claims comparison forecast history launch measure plan probing progress remote render stats submit",
     "deaths job supervisor worker",  # one cell
     "checkpoint distributed epoch proof tally train",
     "claim clusters data environment fronts orphans plugins queue store tables",
-    "columns decode durable errors frame interrupts process result slurm spec",  # the nouns
+    "columns decode durable errors frame interrupts probes process result slurm spec",  # the nouns
     "baselines",
 )
 """From the top down: a module (of `harness/`, a folder counts as one) imports from its own layer and those below."""

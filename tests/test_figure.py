@@ -206,7 +206,7 @@ def with_a_curve(cell: Cell, store_root: Path, *rest: object) -> str:
         ("table figure2", "`figure2` is a figure; type: python -m harness figure figure2"),
         ("run figur2", "unknown table or figure `figur2`; did you mean `figure2`?"),
         ("figure", "figure: arguments are required: FIGURE"),
-        ("figure no.toml", "no figure file `no.toml`; shipped: figure2"),
+        ("figure no.toml", "no figure file `no.toml`; shipped: "),
         ("figure figure2 --only method=mpnb", "--only: no row has method `mpnb`; did you mean `mpbn`?"),
     ],
 )

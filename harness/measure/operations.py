@@ -1,36 +1,53 @@
-"""Synaptic operations of an inference, from firing rates: what the energy estimates of the field are made of.
-
-A layer that sees spikes adds a weight for every spike that reaches it (accumulate, AC); one that sees real numbers, as
-the first does, multiplies too (MAC). At 45 nm in float32 a MAC takes 4.6 pJ and an AC 0.9 pJ (M. Horowitz, "Computing's
-energy problem (and what we can do about it)", ISSCC 2014, Fig. 1.1.9: 3.7 pJ to multiply, 0.9 pJ to add).
-"""
+"""Synaptic operations of an inference, counted in an untrained network from the rates at which its layers fire."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from pathlib import Path
 
+import msgspec
 import torch
 from torch import Tensor, nn
 
+import baselines
 from baselines.network import Network
+from harness import data
+from harness.errors import UserError
+from harness.plugins import load_plugins
+from harness.probes import Operations
 from harness.result import Result
+from harness.spec import Cell
+from harness.store import Store
 
-MAC, AC = 4.6, 0.9
-"""Picojoules."""
+
+def of(cell: Cell, store: Store, data_root: Path | None = None, plugins: tuple[str, ...] = ()) -> Operations:
+    """That of a finished cell, from its result alone: neither weights nor data need be at hand. Raises UserError."""
+    load_plugins(plugins)
+    torch.set_num_threads(1)
+    if (result := store.result(cell)) is None:
+        raise UserError("has no result", f"{cell.key} {cell.label}", f"type: python -m harness run {cell.key}")
+    if (frame := data.frame(cell.dataset, cell.recipe)) is None:
+        raise UserError("does not tell the shape of a frame", f"data set {cell.dataset}", "give it a method `frame`")
+    return inference(result, *frame, still=data.still(cell.dataset))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Operations:
-    """Of one inference: one image, all timesteps."""
-
-    macs: float
-    acs: float
-
-    @property
-    def microjoules(self) -> float:
-        return (MAC * self.macs + AC * self.acs) / 1e6
+def inference(result: Result, shape: tuple[int, int, int], classes: int, *, still: bool) -> Operations:
+    """Of an untrained network like that of `result`, at its firing rates. Raises UserError where it has none."""
+    cell, rates = result.cell, result.firing_rates
+    network = baselines.build(
+        cell.method,
+        cell.architecture,
+        shape=shape,
+        classes=classes,
+        timesteps=cell.timesteps,
+        surrogate=cell.recipe.surrogate,
+        width=cell.recipe.width,
+    )
+    if rates.keys() != network.spiking_layers().keys():
+        what = "has no fold proof" if not rates else "has a fold proof of other layers than its network's"
+        raise UserError(f"{what}, so nothing is known of its spikes", f"{cell.key} {cell.label}")
+    return msgspec.structs.replace(operations(network, shape, rates, still=still), rates=rates)
 
 
 @torch.no_grad()
@@ -83,9 +100,3 @@ class _Counter:
 
 def _constant(rate: float) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
     return lambda layer, inputs, output: torch.full_like(output, rate)
-
-
-def firing_rates(result: Result) -> dict[str, float]:
-    """Of every layer of neurons, on the test samples of the cell's fold proof; empty without one."""
-    proofs = sorted(result.proofs, key=lambda proof: proof.precision != "float32")
-    return {layer.name: layer.rate for layer in proofs[0].layers} if proofs else {}

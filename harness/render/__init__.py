@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.errors import UserError, did_you_mean
 from harness.plan import Plan
+from harness.probes import Probes
 from harness.render.claims import claims_page
 from harness.render.page import Column, Line, Page
 from harness.render.view import table_page
@@ -43,8 +44,8 @@ def render(page: Page | Sequence[Page], form: str = "terminal") -> str:
     return write(*pages).rstrip("\n") if form in DOCUMENTS else "\n\n".join(write(each).rstrip("\n") for each in pages)
 
 
-def draw_figure(plan: Plan, outcomes: Mapping[str, Outcome], folder: Path) -> list[str]:
+def draw_figure(plan: Plan, outcomes: Mapping[str, Outcome], folder: Path, probes: Mapping[str, Probes]) -> list[str]:
     """Writes a planned figure into `folder`; returns what to tell of it, a line each. Raises UserError."""
     from harness.render import figures  # late: it brings pandas and matplotlib
 
-    return figures.write(plan, outcomes, folder)
+    return figures.write(plan, outcomes, folder, probes)

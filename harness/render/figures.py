@@ -1,114 +1,34 @@
-"""A planned figure and what the store says of it, written down: the picture three times, and its numbers beside it."""
+"""A planned figure and what the store says of it, written down: the picture three times, and its numbers beside it.
+
+What is drawn is up to `drawings/`, one file a kind of figure.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure as Picture
 from pandas import DataFrame
 
-from harness import durable, frame
+from harness import durable, frame, probing
 from harness.plan import Line, Plan
-from harness.render import curves
-from harness.render.curves import Panel, Series
+from harness.probes import Probes
+from harness.render import drawings, look
+from harness.render.drawn import Drawn, Group, Sketch, at
 from harness.render.view import Shown
 from harness.result import Result
 from harness.spec import Figure
 from harness.stats import Outcome, summarise
-from harness.tables import display, method_label, table_label
+from harness.tables import table_label
 
-READING = "Test accuracy of every epoch; thin: one seed, bold: mean over the n seeds that finished."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """One row of a figure: its place in the store's words, and the results that have a curve to draw."""
-
-    shown: Shown
-    results: tuple[Result, ...]
-    broken: tuple[int, ...]
-    """Seeds that finished, but without a whole curve."""
-
-    @property
-    def label(self) -> str:
-        return method_label(self.shown.line.row) + (" (yours)" if self.shown.line.added else "")
-
-    @property
-    def setting(self) -> tuple[str, ...]:
-        """Data set, network, timesteps, as the panel's title says them; the width where a preset changes it."""
-        row, cells = self.shown.line.row, self.shown.line.cells
-        width = cells[0].recipe.width if cells else 1.0
-        network = display("architecture", row.architecture) + ("" if width == 1 else f" (width × {width:g})")
-        return self.shown.group, network, f"T = {row.timesteps}"
-
-    @property
-    def count(self) -> str:
-        asked, n = self.shown.summary.asked, len(self.results)
-        return self.shown.line.blank or (f"n = {n}" if n == asked else f"n = {n} of {asked}")
-
-    @property
-    def standing(self) -> str:
-        """``2 of 3 seeds (1 running)``, or why there is nothing to train."""
-        summary = self.shown.summary
-        if self.shown.line.blank:
-            return self.shown.line.blank
-        counts = {"running": summary.running, "missing": summary.missing}
-        details = [f"{count} {kind}" for kind, count in counts.items() if count]
-        details += [*summary.troubles, *(f"seed {seed} has no whole curve" for seed in self.broken)]
-        return f"{len(self.results)} of {summary.asked} seeds" + (f" ({', '.join(details)})" if details else "")
+NONE: Mapping[str, Probes] = {}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Group:
-    """The rows of one panel."""
-
-    rows: tuple[Drawn, ...]
-
-    @property
-    def shared(self) -> list[bool]:
-        """Of data set, network, timesteps: whether all rows have the same."""
-        return [len(set(values)) == 1 for values in zip(*(_at(row.shown.line) for row in self.rows), strict=True)]
-
-    @property
-    def title(self) -> str:
-        """What all rows share, in the words of one that is trained: the others know no stand-in and no width."""
-        told = next((row for row in self.rows if row.shown.line.cells), self.rows[0])
-        return " · ".join(part for part, same in zip(told.setting, self.shared, strict=True) if same)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """A row's label, and its part of what they do not share."""
-        shared = self.shared
-        own = ([part for part, same in zip(row.setting, shared, strict=True) if not same] for row in self.rows)
-        return tuple(" · ".join([row.label, *parts]) for row, parts in zip(self.rows, own, strict=True))
-
-    @property
-    def standings(self) -> list[str]:
-        """A line a row; a single one where nothing is trained for one and the same reason."""
-        reasons = {row.shown.line.blank for row in self.rows}
-        if len(reasons) == 1 and "" not in reasons:
-            return list(reasons)
-        return [f"{name}: {row.standing}" for name, row in zip(self.names, self.rows, strict=True)]
-
-    def panel(self, looks: Mapping[str, int]) -> Panel:
-        series = tuple(
-            Series(
-                label=f"{name} ({row.count})",
-                keys=tuple(result.cell.key for result in row.results),
-                look=looks[name],
-            )
-            for name, row in zip(self.names, self.rows, strict=True)
-        )
-        blank = "" if any(row.results for row in self.rows) else "\n".join(["no results", *self.standings])
-        return Panel(title=self.title, series=series, blank=blank)
-
-
-def write(plan: Plan, outcomes: Mapping[str, Outcome], folder: Path) -> list[str]:
+def write(plan: Plan, outcomes: Mapping[str, Outcome], folder: Path, probes: Mapping[str, Probes] = NONE) -> list[str]:
     """Draw `plan`, whose table is a figure, into `folder`; the files, then a line a panel. Raises UserError."""
-    picture, data = draw(plan, outcomes)
-    files = curves.files(picture, _title(plan)) | {"csv": frame.csv(data).encode()}
+    picture, data = draw(plan, outcomes, probes)
+    files = look.files(picture, _title(plan)) | {"csv": frame.csv(data).encode()}
     stem = "-".join(filter(None, (plan.table.name, plan.protocol, plan.preset)))
     durable.make_folder(folder)
     for suffix, content in files.items():
@@ -116,21 +36,24 @@ def write(plan: Plan, outcomes: Mapping[str, Outcome], folder: Path) -> list[str
     return [*(str(folder / f"{stem}.{suffix}") for suffix in files), *_told(plan, outcomes)]
 
 
-def inline(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[str, list[str]]:
+def inline(plan: Plan, outcomes: Mapping[str, Outcome], probes: Mapping[str, Probes] = NONE) -> tuple[str, list[str]]:
     """The picture as SVG, and a line a panel: what a page takes in."""
-    return curves.svg(draw(plan, outcomes)[0], _title(plan)), _told(plan, outcomes)
+    return look.svg(draw(plan, outcomes, probes)[0], _title(plan)), _told(plan, outcomes)
 
 
-def draw(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[Picture, DataFrame]:
-    """The picture of `plan`, and the epochs that it shows; a name has the same look in every panel."""
+def draw(plan: Plan, outcomes: Mapping[str, Outcome], probes: Mapping[str, Probes] = NONE) -> tuple[Picture, DataFrame]:
+    """The picture of `plan`, and the numbers that it shows; a name has the same look in every panel."""
+    assert isinstance(plan.table, Figure)
     groups = _groups(plan, outcomes)
-    results = {result.cell.key: result for group in groups for row in group.rows for result in row.results}
-    data = frame.epochs(results.values())
-    names = dict.fromkeys(name for group in groups for name in group.names)
-    looks = {name: look for look, name in enumerate(names)}
-    panels = [group.panel(looks) for group in groups]
-    picture = curves.draw(_title(plan), (_subtitle(plan, groups), READING), panels, data, plan.table.footnote)
-    return picture, data
+    sketch = Sketch(
+        title=_title(plan),
+        subtitle=(_subtitle(plan, groups),),
+        groups=tuple(groups),
+        footnote=plan.table.footnote,
+        probes=probes,
+        again=probing.elsewhere(plan) if probing.needed(plan) else "",
+    )
+    return drawings.draw(plan.table.kind, sketch)
 
 
 def _groups(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[Group]:
@@ -140,14 +63,10 @@ def _groups(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[Group]:
     for panel in plan.table.panel:
         first, last = last + 1, last + len(panel.row)
         settings = {(row.dataset, row.architecture, row.timesteps) for row in panel.row}
-        lines = (line for line in plan.lines if (_at(line) in settings if line.added else first <= line.number <= last))
+        lines = (line for line in plan.lines if (at(line) in settings if line.added else first <= line.number <= last))
         if rows := tuple(_drawn(line, plan, outcomes) for line in lines):
             groups.append(Group(rows=rows))
     return groups
-
-
-def _at(line: Line) -> tuple[str, str, int]:
-    return line.row.dataset, line.row.architecture, line.row.timesteps
 
 
 def _drawn(line: Line, plan: Plan, outcomes: Mapping[str, Outcome]) -> Drawn:
@@ -164,7 +83,8 @@ def _told(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
 
 
 def _title(plan: Plan) -> str:
-    return f"{table_label(plan.table.name)} · {plan.table.title}"
+    label = table_label(plan.table.name)
+    return plan.table.title if label == plan.table.name else f"{label} · {plan.table.title}"
 
 
 def _subtitle(plan: Plan, groups: Sequence[Group]) -> str:

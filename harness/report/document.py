@@ -5,10 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 
 from harness import __version__
 from harness.render import table_page
+from harness.report.benches import benches
 from harness.report.details import details, terms
 from harness.report.gather import Found, Sight
 from harness.report.markup import Html, element, joined, slug
@@ -16,6 +18,9 @@ from harness.report.missing import missing
 from harness.report.picture import picture
 from harness.report.rows import SENTENCE, Section, section, verdict
 from harness.report.summary import summary
+
+BENCHES = Path("results/bench")
+"""Where `report` looks for them unless it is told otherwise."""
 
 
 def document(found: Found) -> str:
@@ -34,6 +39,8 @@ def document(found: Found) -> str:
         tables=joined(*map(section, tables)),
         figures=joined(*figures) or element("p", "No figure was asked for."),
         claims=section(claims),
+        benches=benches(found.benches),
+        more=element("li", element("a", "Benches", href="#benches")) if found.benches else "",
         missing=missing(found),
         version=__version__,
         command=joined(_made_by(found)),
@@ -63,7 +70,9 @@ def _table(found: Found, sight: Sight, anchor: str) -> Section:
 
 def _claims(found: Found, anchor: str) -> Section:
     page = found.claims
-    under = [i for i, column in enumerate(page.columns) if column.place == "under" and column.head != SENTENCE]
+    under = [
+        i for i, column in enumerate(page.columns) if column.place in ("under", "beneath") and column.head != SENTENCE
+    ]
     behind = (terms({page.columns[i].head: line.cells[i] for i in under}) for line in page.lines)
     measured = [i for i, column in enumerate(page.columns) if column.head == "As measured"]
     return Section(
@@ -91,6 +100,7 @@ def _made_by(found: Found) -> str:
     words = ["python", "-m", "harness", "report", *([s.name for s in found.sights] if shown.targets else [])]
     for name in ("preset", "protocol", "store"):
         words += [f"--{name}", str(given)] if (given := getattr(shown, name)) else []
+    words += ["--bench", str(shown.bench)] if shown.bench != BENCHES else []
     for name, values in (("only", shown.only), ("plugin", shown.plugin)):
         words += [word for value in values for word in (f"--{name}", value)]
     return shlex.join([*words, "--seeds", ",".join(map(str, shown.seeds))])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness import session, tables
+from harness import ledger, probing, session, tables
+from harness.claims.recorded import recorded
 from harness.errors import UserError
 from harness.history import Past, Place, past
+from harness.measure.spec import Benched
 from harness.plan import Line, Plan, State, data_of, parse_only, plan, state
+from harness.probes import Probes
 from harness.render.page import Page
 from harness.result import Failure, Result
 from harness.spec import Cell, Figure, Preset, Protocol
@@ -29,6 +32,8 @@ class Sight:
     state: State
     command: str
     """Trains what it misses."""
+    probes: Mapping[str, Probes] = field(default_factory=dict)
+    """Of a figure that is drawn from them, by key."""
 
     @property
     def outcomes(self) -> Mapping[str, Outcome]:
@@ -43,6 +48,12 @@ class Sight:
         return summarise(line, self.plan, self.outcomes)
 
     @property
+    def probed(self) -> bool:
+        """Of a figure that is drawn from probes: one of them is there."""
+        name = probing.needed(self.plan)
+        return any(getattr(probes, name) is not None for probes in self.probes.values())
+
+    @property
     def begun(self) -> bool:
         """A cell of it has ended, well or not."""
         return any(isinstance(outcome, Result | Failure) for outcome in self.outcomes.values())
@@ -53,6 +64,7 @@ class Found:
     tables: tuple[Sight, ...]
     figures: tuple[Sight, ...]
     claims: Page
+    benches: tuple[Benched, ...]
     past: Mapping[Cell, Past]
     """What the cells without a result will cost, where that is known."""
     paper: tables.Paper
@@ -87,11 +99,13 @@ def gather(options: argparse.Namespace) -> Found:
     store = Store(options.store)
     sights = list(_sights(options, store))
     # Claims compare rows of several tables: `--only`, which may leave none of one of them, is not for them.
-    claims, problems = session.claims(argparse.Namespace(**{**vars(options), "names": [], "only": []}))
+    given = argparse.Namespace(**{**vars(options), "names": [], "only": [], "explain": False})
+    (claims,), problems = ledger.pages(given)
     found = Found(
         tables=tuple(sight for sight in sights if not isinstance(sight.plan.table, Figure)),
         figures=tuple(sight for sight in sights if isinstance(sight.plan.table, Figure)),
         claims=claims,
+        benches=recorded(options.bench)[0],
         past={},
         paper=tables.load_paper(),
         protocol=tables.load_protocol(options.protocol or session.PROTOCOL),
@@ -110,12 +124,13 @@ def published(path: Path | str) -> str:
 
 def _published(options: argparse.Namespace) -> argparse.Namespace:
     """As they can be shown: no place on this machine."""
-    plugin, store = [published(given) for given in options.plugin], Path(published(options.store))
-    return argparse.Namespace(**{**vars(options), "plugin": plugin, "store": store, "data": None})
+    plugin = [published(given) for given in options.plugin]
+    store, bench = (Path(published(given)) for given in (options.store, options.bench))
+    return argparse.Namespace(**{**vars(options), "plugin": plugin, "store": store, "bench": bench, "data": None})
 
 
-def _printed_first(name: str) -> tuple[bool, str]:
-    return not tables.NUMBERED.fullmatch(name), name
+def _printed_first(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=lambda name: (not tables.NUMBERED.fullmatch(name), name))
 
 
 def _sights(options: argparse.Namespace, store: Store) -> Iterator[Sight]:
@@ -125,7 +140,7 @@ def _sights(options: argparse.Namespace, store: Store) -> Iterator[Sight]:
     identify = session.at_hand(options.data, store, missing) if options.data else data_of(list(store.cells()))
     refused: list[UserError] = []
     some = False
-    for name in named or [*sorted(tables.table_names(), key=_printed_first), *tables.figure_names()]:
+    for name in named or [*_printed_first(tables.table_names()), *_printed_first(tables.figure_names())]:
         table = tables.load(name)
         try:
             made = plan(table, context, only=only, identify=identify)
@@ -137,7 +152,9 @@ def _sights(options: argparse.Namespace, store: Store) -> Iterator[Sight]:
         sight = Sight(
             name=published(name), plan=made, state=state(made, store), command=command(published(name), made, shown)
         )
-        if named or sight.begun or tables.NUMBERED.fullmatch(name):
+        sight = replace(sight, probes=probing.known(made, sight.state.done, store))
+        drawable = sight.begun and (not probing.needed(made) or sight.probed)
+        if named or drawable or tables.NUMBERED.fullmatch(name):
             some = True
             yield sight
     if not some and refused:

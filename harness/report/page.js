@@ -71,7 +71,7 @@
 
   // Filtering
 
-  const initial = new Map(all("details.table").map((part) => [part, part.open]));
+  const initial = new Map(all("details.table:has(table.rows)").map((part) => [part, part.open]));
   let filtering = false;
   function filter() {
     const words = one("filter").value.toLowerCase().split(/\s+/).filter(Boolean);

@@ -13,6 +13,8 @@ COLOURS = {
     "#0072b2": "--series-1", "#d55e00": "--series-2", "#009e73": "--series-3", "#cc79a7": "--series-4",
 }  # fmt: skip
 """As they are drawn -> what `page.css` calls them; others stay."""
+SMALLEST, LARGEST = 16, 8
+"""Points of a picture that are shown a rem wide: on a phone, where it is scrolled, and on a wide screen."""
 
 
 def picture(sight: Sight, anchor: str) -> Html:
@@ -24,8 +26,8 @@ def picture(sight: Sight, anchor: str) -> Html:
         return element("section", heading, element("p", "Nothing of it is measured yet."), id=anchor)
     from harness.render import figures  # late: it brings pandas and matplotlib
 
-    svg, told = figures.inline(sight.plan, sight.outcomes)
-    drawn = element("div", inlined(svg, anchor, title), class_="scroll")
+    svg, told = figures.inline(sight.plan, sight.outcomes, sight.probes)
+    drawn = element("div", inlined(svg, anchor, title), class_="scroll", tabindex=0, role="group", aria_label=title)
     caption = element("figcaption", *(element("span", line) for line in told))
     heading = element("h3", title, class_="unseen")  # it stands in the picture
     return element("section", heading, element("figure", drawn, caption, class_="drawn"), id=anchor)
@@ -36,8 +38,15 @@ def inlined(svg: str, anchor: str, title: str) -> Html:
     body = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
     head, _, rest = body.partition(">")
     box = re.search(r'viewBox="([^"]*)"', head)
-    opening = element("svg", class_="figure", viewBox=box[1] if box else None, role="img", aria_label=title)
+    name = {"role": "img", "aria_label": title}
+    opening = element("svg", class_="figure", viewBox=box[1] if box else None, style=_sizes(box), **name)
     return Html(opening.removesuffix("</svg>") + re.sub("<[^>]*>", lambda tag: _own(tag[0], anchor), rest))
+
+
+def _sizes(box: re.Match[str] | None) -> str | None:
+    """By its width in points, so that the words of a wide picture are no smaller than those of a narrow one."""
+    points = float(box[1].split()[2]) if box else 0.0
+    return f"min-width: {points / SMALLEST:.1f}rem; max-width: {points / LARGEST:.1f}rem" if points else None
 
 
 def _own(tag: str, anchor: str) -> str:

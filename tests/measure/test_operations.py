@@ -8,7 +8,8 @@ from torch import nn
 
 import baselines
 from baselines.parts.neurons import SpikingNeuron
-from harness.measure.operations import Operations, operations
+from harness.measure.operations import operations
+from harness.probes import Operations
 from harness.proof import recorded
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import msgspec
 import pytest
 from outcomes import result
 from reported import finished, planned
 
 from harness.cli import main
+from harness.measure.spec import Benched, Setting, Timing
 from harness.result import Failure
 from harness.store import Store
 
@@ -31,8 +33,34 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def file(store: Path) -> Path:
-    """The report of it."""
+def bench(store: Path) -> Path:
+    """A folder with one recorded bench: a reference, its control, a subject that is slower."""
+    setting = Setting(architecture="resnet20", width=0.25, timesteps=4, batch=32)
+
+    def timing(subject: str, ratio: float, verdict: str = "") -> Timing:
+        values = {"milliseconds": 10 * ratio, "ratio": ratio, "low": ratio - 0.01, "high": ratio + 0.01}
+        said = {"reference": "vanilla <b>", "clock": "cpu", "within": 0.02 if verdict else None, "verdict": verdict}
+        return Timing(setting=setting, subject=subject, **values, **said)
+
+    where = {"device": "cpu", "cpu": "a <fast> one", "threads": 1, "packages": {"torch": "2.15.0"}, "neurons": "C"}
+    benched = Benched(
+        bench="latency",
+        title="Inference, folded",
+        rounds=160,
+        timings=(timing("vanilla <b>", 1.0), timing("A/A control", 1.003), timing("mpbn, folded", 1.234, "slower")),
+        environment=where | {"command": "python -m harness bench latency"},
+        when="2026-11-24T10:00:00+00:00",
+    )
+    folder = store.parent / "bench"
+    folder.mkdir()
+    (folder / "latency-cpu.json").write_bytes(msgspec.json.encode(benched))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def file(store: Path, bench: Path) -> Path:
+    """The report of both."""
     path = store.parent / "report.html"
-    assert main(["report", "--preset", "cpu", "--store", str(store), "--out", str(path)]) == 0
+    typed = ["report", "--preset", "cpu", "--store", str(store), "--bench", str(bench), "--out", str(path)]
+    assert main(typed) == 0
     return path

@@ -122,7 +122,8 @@ def rows(page: Node) -> list[Node]:
 
 def report(store: Path, *more: str, code: int = 0) -> Node:
     path = store.parent / "another.html"
-    assert main(["report", "--store", str(store), "--out", str(path), *more]) == code
+    benches = [] if "--bench" in more else ["--bench", str(store.parent / "no benches")]
+    assert main(["report", "--store", str(store), "--out", str(path), *benches, *more]) == code
     return read(path.read_text())
 
 
@@ -259,6 +260,40 @@ def test_other_tables_are_shown_once_they_have_results(tmp_path: Path) -> None:
     assert "ambiguities" not in [node.attributes["id"] for node in empty.find("details", class_="table")]
 
 
+def test_the_figures_that_results_alone_can_tell_are_there_those_of_the_paper_first(page: Node) -> None:
+    names = [part.attributes.get("id") for part in page.by_id("figures").find("section")]
+    assert names[1] == "figure-figure2" and {"figure-rates", "figure-inflation"} <= set(names)
+    assert "figure-energy" not in names, "its operations are not counted yet, and a report counts none"
+    for name in ("figure-rates", "figure-inflation"):
+        (svg,) = page.by_id(name).find("svg", class_="figure")
+        assert svg.attributes["role"] == "img" and svg.attributes["aria-label"]
+    assert "0.00 (n = 2 of 3)" in page.by_id("figure-inflation").text
+
+
+def test_benches_are_shown_with_interval_verdict_and_machine(page: Node) -> None:
+    (table,) = page.by_id("benches").find("table", class_="bench")
+    lines = [[cell.text for cell in line.all() if cell.tag in ("td", "th")] for line in table.find("tr")]
+    assert lines[1] == ["resnet20, width 0.25, T = 4, batch 32"]
+    assert lines[4][:2] == ["mpbn, folded", "vanilla <b>"] and "1.234 [1.224, 1.244]" in lines[4]
+    assert lines[4][-1].endswith("slower") and table.find("span", class_="bad")
+    said = page.by_id("benches").text
+    assert "3 timings: 1 slower" in said and "a <fast> one, 1 threads" in said and "bench latency" in said
+    assert [link.text for link in page.find("nav")[0].find("a") if link.attributes["href"] == "#benches"] == ["Benches"]
+
+
+def test_without_a_recorded_bench_nothing_is_said_of_them(tmp_path: Path) -> None:
+    page = report(tmp_path / "runs", "table1", "--preset", "cpu")
+    assert "benches" not in {node.attributes.get("id") for node in page.all()}
+    assert "#benches" not in {node.attributes.get("href") for node in page.all()}
+
+
+def test_a_damaged_bench_is_a_problem_and_no_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench/latency-cpu.json").write_text('{"bench": "latency"')
+    page = report(tmp_path / "runs", "table1", "--preset", "cpu", "--bench", str(tmp_path / "bench"))
+    assert "latency-cpu.json" in capsys.readouterr().err and "Benches" not in page.find("nav")[0].text
+
+
 def test_the_missing_cells_and_what_they_cost(page: Node, store: Path) -> None:
     missing = page.by_id("missing")
     held = Store(store)
@@ -323,9 +358,9 @@ def test_two_tables_of_one_name_do_not_share_ids(tmp_path: Path) -> None:
     assert max(ids.values()) == 1 and {"mine-toml-row-1", "mine-toml-2-row-1"} <= set(ids)
 
 
-def test_the_same_store_gives_the_same_bytes(file: Path, store: Path, tmp_path: Path) -> None:
+def test_the_same_store_gives_the_same_bytes(file: Path, store: Path, bench: Path, tmp_path: Path) -> None:
     again = tmp_path / "new folder/again.html"
-    assert main(["report", "--preset", "cpu", "--store", str(store), "--out", str(again)]) == 0
+    assert main(["report", "--preset", "cpu", "--store", str(store), "--bench", str(bench), "--out", str(again)]) == 0
     assert again.read_bytes() == file.read_bytes()
 
 

@@ -1,10 +1,12 @@
 """The report in a real Chromium: sorted, filtered, opened by mouse and by keyboard, checked by axe-core.
 
-Wants Debian's `chromium` and the extra `browser` (playwright drives it, axe-playwright-python brings axe-core).
+Wants Debian's `chromium` and the extra `browser` (playwright drives it, axe-playwright-python brings axe-core). Without
+them it is skipped, unless the environment names a browser by CHROMIUM: then one was to be there.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,8 +18,15 @@ import pytest
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 if CHROMIUM is None:
     pytest.skip("no chromium: apt-get install chromium, or name one by CHROMIUM", allow_module_level=True)
-sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install '.[browser]'")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-core: pip install '.[browser]'")
+
+
+def driver(name: str) -> Any:
+    if os.environ.get("CHROMIUM"):
+        return importlib.import_module(name)
+    return pytest.importorskip(name, reason=f"no {name.partition('.')[0]}: pip install '.[browser]'")
+
+
+sync_api, axe = driver("playwright.sync_api"), driver("axe_playwright_python.sync_playwright")
 
 PHONE, WIDE = {"width": 360, "height": 740}, {"width": 1600, "height": 1000}
 SCREENS = [(name, size, scheme) for name, size in (("phone", PHONE), ("wide", WIDE)) for scheme in ("light", "dark")]

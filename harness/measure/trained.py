@@ -1,0 +1,93 @@
+"""The trained network of a cell, and samples to look at it with."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import torch
+
+from baselines.network import Network
+from harness import environment, worker
+from harness.data import Data
+from harness.errors import UserError
+from harness.plugins import load_plugins
+from harness.probes import Landscape, Operations, Potentials, fingerprint
+from harness.spec import Cell
+from harness.store import Store
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+"""Images and labels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A network after its last epoch, in float32 and evaluation mode."""
+
+    network: Network
+    data: Data
+    weights: str
+    """Fingerprint of the file they were read from."""
+
+
+def load(
+    cell: Cell,
+    store: Store,
+    data_root: Path | None,
+    plugins: tuple[str, ...] = (),
+    *,
+    train_samples: int | None = None,
+    test_samples: int | None = None,
+) -> Trained:
+    """With so many samples of each split, evenly over the classes, none of them augmented.
+
+    Raises UserError where there are no weights or no data, or where they are not those of the cell.
+    """
+    path = store.folder(cell) / "weights.pt"
+    if not path.is_file():
+        what = "has no weights: it is not trained yet, or they were not kept"
+        raise UserError(what, str(path), f"type: python -m harness run {cell.key}")
+    load_plugins(plugins)
+    torch.set_num_threads(1)
+    environment.deterministic()
+    recipe = msgspec.structs.replace(
+        cell.recipe,
+        augmentation=(),
+        train_samples=_fewer(train_samples, cell.recipe.train_samples),
+        test_samples=_fewer(test_samples, cell.recipe.test_samples),
+    )
+    content = path.read_bytes()
+    data, network = worker.prepare(msgspec.structs.replace(cell, recipe=recipe), data_root)
+    try:
+        network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"))
+    except Exception as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"does not hold the weights of this cell ({first})", str(path)) from None
+    return Trained(network=network.in_precision("float32").eval(), data=data, weights=fingerprint(content))
+
+
+def probe(
+    name: str, cell: Cell, store: Store, data_root: Path | None, plugins: tuple[str, ...] = ()
+) -> Landscape | Potentials | Operations:
+    """The probe `name` of a cell, as it is computed from its weights. Raises UserError."""
+    from harness.measure import landscape, operations, potentials
+
+    start = time.perf_counter()
+    found = {"landscape": landscape.of, "potentials": potentials.of, "operations": operations.of}[name](
+        cell, store, data_root, plugins
+    )
+    return msgspec.structs.replace(found, seconds=round(time.perf_counter() - start, 1))
+
+
+def seeded(*parts: object) -> torch.Generator:
+    """A CPU generator that depends on `parts` alone."""
+    digest = hashlib.sha256(":".join(map(str, parts)).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def _fewer(wanted: int | None, given: int | None) -> int | None:
+    return given if wanted is None or (given is not None and given < wanted) else wanted

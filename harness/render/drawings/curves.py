@@ -1,0 +1,53 @@
+"""Learning curves: every result thin, the mean of each row bold."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from harness import frame
+from harness.render import look
+from harness.render.drawn import Group, Sketch
+
+READING = "Test accuracy of every epoch; thin: one seed, bold: mean over the n seeds that finished."
+MARKERS = 10
+"""About so many on a curve."""
+LONG = 50
+"""Epochs from which on lines are drawn finer: they are noisy and lie close."""
+
+
+@look.styled
+def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
+    """The picture, and the epochs that it shows."""
+    data = frame.epochs(sketch.results)
+    blanks = [group.blank for group in sketch.groups]
+    figure, axes = look.frame(sketch.title, (*sketch.subtitle, READING), blanks, sketch.footnote)
+    for one, group in zip(axes, sketch.groups, strict=True):
+        one.set_title(group.title)
+        if not group.blank:
+            _draw_panel(one, group, data, sketch)
+    return figure, data
+
+
+def _draw_panel(axes: Axes, group: Group, data: pd.DataFrame, sketch: Sketch) -> None:
+    for name, row in zip(group.names, group.rows, strict=True):
+        shown = frame.of(data, [result.cell.key for result in row.results])
+        _draw_series(axes, f"{name} ({row.count})", sketch.looks[name], shown)
+    axes.set_xlabel("Epoch")
+    axes.set_ylabel("Test accuracy (%)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    look.rule(axes)
+    axes.legend(loc="lower right")
+
+
+def _draw_series(axes: Axes, label: str, number: int, data: pd.DataFrame) -> None:
+    """Markers of the series stand at different epochs where there are more epochs than markers."""
+    own, mean = look.look(number), frame.mean(data)
+    bold, thin = (1.2, 0.4) if len(mean) > LONG else (1.8, 0.7)
+    for _, one in data.groupby("key", sort=False):
+        axes.plot(one["epoch"], one["test_accuracy"], color=own["color"], linewidth=thin, alpha=0.6)
+    every = max(1, len(mean) // MARKERS)
+    places = (number * every // 2 % every, every)
+    axes.plot(mean.index, mean, **own, linewidth=bold, markersize=4, markevery=places, label=label, zorder=3)

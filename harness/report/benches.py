@@ -1,0 +1,81 @@
+"""The recorded benches: every ratio with its interval and verdict, growth, targets, and on which machine."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from harness.measure.spec import Benched
+from harness.render.bench import bench_pages
+from harness.render.page import Line, Page
+from harness.report.markup import Html, element, joined, slug
+from harness.report.summary import badge
+
+SHORT = 24
+"""Timings up to which a bench is open from the start."""
+
+
+def benches(found: Sequence[Benched]) -> Html:
+    """A section, or nothing where no bench was recorded."""
+    if not found:
+        return Html("")
+    parts = [_bench(benched, f"bench-{number}-{slug(benched.bench)}") for number, benched in enumerate(found, start=1)]
+    reading = "Ratios of times, side by side in one process; no time of one machine is held against that of another."
+    return element("section", element("h2", "Benches"), element("p", reading), *parts, id="benches")
+
+
+def _bench(benched: Benched, anchor: str) -> Html:
+    first, *others = bench_pages(benched)
+    machine = str(benched.environment.get("device", ""))
+    heading = element("h3", first.title, element("span", machine, class_="of") if machine else None)
+    tables = [_table(first, first.title)]
+    for page in others:
+        tables += [element("h4", page.title), _table(page, f"{first.title}: {page.title}")]
+    notes = element("ul", *(element("li", note) for page in (first, *others) for note in page.notes), class_="notes")
+    summary = element("summary", heading, element("span", _tally(benched), class_="tally"))
+    short = len(first.lines) <= SHORT
+    return element("details", summary, *tables, notes, id=anchor, class_="table", open=short)
+
+
+def _tally(benched: Benched) -> str:
+    """``96 timings: 20 faster, 4 slower``; targets where the bench has some."""
+    verdicts = [met.verdict for met in benched.targets] or [timing.verdict for timing in benched.timings]
+    counts = Counter(verdict for verdict in verdicts if verdict)
+    counted = f"{len(benched.targets)} targets" if benched.targets else f"{len(benched.timings)} timings"
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    return f"{counted}: {told}" if told else counted
+
+
+def _table(page: Page, name: str) -> Html:
+    """To be scrolled sideways on a phone, by keyboard too."""
+    rights = [column.align == "right" for column in page.columns]
+    heads = (
+        element("th", column.head, scope="col", class_="right" if right else None)
+        for column, right in zip(page.columns, rights, strict=True)
+    )
+    groups = itertools.groupby(page.lines, key=lambda line: line.group)
+    table = element(
+        "table",
+        element("caption", f"{page.subtitle[:1].upper()}{page.subtitle[1:]}."),
+        element("thead", element("tr", *heads)),
+        *(element("tbody", *_rows(page, group, list(lines))) for group, lines in groups),
+        class_="bench",
+    )
+    return element("div", table, class_="scroll", tabindex=0, role="group", aria_label=name)
+
+
+def _rows(page: Page, group: str, lines: Sequence[Line]) -> Iterator[Html]:
+    if group:
+        yield element("tr", element("th", group, scope="rowgroup", colspan=len(page.columns)), class_="setting")
+    for line in lines:
+        yield element("tr", *(_cell(page, line, i) for i in range(len(page.columns))))
+
+
+def _cell(page: Page, line: Line, i: int) -> Html:
+    column, text = page.columns[i], line.cells[i]
+    if column.toned and text:
+        return element("td", badge(text, line.tone) if line.tone != "plain" else text)
+    if i == 0:
+        return element("th", text, scope="row")
+    return element("td", joined(text), class_="right" if column.align == "right" else None)
