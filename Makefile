@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-ALL := -c constraints.txt -e '.[test,export,lint]'
+ALL := -c constraints.txt -e '.[test,export,lint,browser]'
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slurm lint bench docs
+.PHONY: help setup demo test test-slurm lint bench profile docs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -32,6 +32,10 @@ lint: $(READY) ## ruff and pyright
 
 bench: $(READY) ## the benchmarks (pytest-benchmark)
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only $(ARGS)
+
+profile: $(READY) ## where a training step and a table of 10,000 results spend their time: results/bench/profile-*.txt
+	PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/profiles.py training results/bench/profile-training.txt
+	PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/profiles.py engine results/bench/profile-engine.txt
 
 docs: $(READY) ## docs/protocols.md anew, from tables/
 	@mkdir -p docs
