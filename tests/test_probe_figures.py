@@ -18,7 +18,7 @@ import torch
 from matplotlib.axes import Axes
 from outcomes import result
 
-from harness import session, tables, worker
+from harness import arguments, session, tables, worker
 from harness.cli import main
 from harness.measure import landscape, trained
 from harness.plan import Plan, plan
@@ -36,6 +36,7 @@ from harness.probes import (
     fingerprint,
 )
 from harness.render import figures
+from harness.report.gather import gather
 from harness.result import Curve, Result
 from harness.spec import Cell, Recipe
 from harness.store import Store
@@ -281,3 +282,20 @@ def test_probes_of_a_cell_from_its_weights(tmp_path: Path, monkeypatch: pytest.M
     found = store.probes(cell)
     assert found.landscape is not None and found.potentials is not None and not store.problems
     assert {step.step for step in found.potentials.steps} == {1, 2}
+
+
+def test_the_report_takes_what_is_there_and_computes_nothing(tmp_path: Path) -> None:
+    def shown() -> dict[str, int]:
+        """Figure -> how many probes it is drawn from."""
+        given = ["report", "--preset", "cpu", "--store", str(tmp_path), "--bench", str(tmp_path / "bench")]
+        figures = gather(arguments.parse(given)).figures
+        return {sight.name: len([p for p in sight.probes.values() if p != Probes()]) for sight in figures}
+
+    store, cells = Store(tmp_path), filled(tmp_path, "potentials")
+    found = shown()
+    assert (found["figure3"], found["potentials"], found["thresholds"]) == (6, 6, 3)
+    for cell in cells:
+        (store.folder(cell) / "potentials.json").unlink()
+        (store.folder(cell) / "weights.pt").write_bytes(b"w")  # of others: nothing is left, and nothing is computed
+    found = shown()
+    assert found["figure3"] == 0 and not found.keys() & {"potentials", "thresholds"}

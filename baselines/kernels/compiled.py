@@ -54,7 +54,7 @@ def forward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     u, s, b = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x, dtype=torch.uint8)
     mean, var = x.new_empty(2, len(x), 0 if lam is None else x.shape[2]).unbind()
-    _call(f"{_family(recurrence)}_forward", _layer(recurrence, x, lam), x, lam, beta, u, s, mean, var, b)
+    _call("neuron_forward", _layer(recurrence, x, lam), x, lam, beta, u, s, mean, var, b)
     return s, u, b, mean, var
 
 
@@ -71,7 +71,7 @@ def backward(
     gx = torch.empty_like(u)
     glam, gbeta = (None, None) if lam is None else (torch.empty_like(lam), torch.empty_like(lam))
     layer = _layer(recurrence, u, lam)
-    _call(f"{_family(recurrence)}_backward", layer, gs, u, b, lam, beta, mean, var, gx, glam, gbeta)
+    _call("neuron_backward", layer, gs, u, b, lam, beta, mean, var, gx, glam, gbeta)
     return gx, glam, gbeta
 
 
@@ -82,10 +82,6 @@ def infer(recurrence: Recurrence, x: Tensor, rule: Rule) -> Tensor:
     layer = Inference(*x.shape, recurrence.tau, affine, recurrence.normalised, torch.get_num_threads())
     _call("neuron_infer", layer, x, threshold, rule.slope, rule.mean, rule.shift, s)
     return s
-
-
-def _family(recurrence: Recurrence) -> str:
-    return "variant" if recurrence.detach or recurrence.normalised else "neuron"
 
 
 def _layer(recurrence: Recurrence, x: Tensor, lam: Tensor | None) -> Layer:

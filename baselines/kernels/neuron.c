@@ -11,8 +11,10 @@
  * Variants: with `normalised`, z(t-1) is carried in the place of u(t-1); with `detach`, no gradient passes 1 - s.
  */
 #include <math.h>
+#include <omp.h>
+#include <stdlib.h>
 
-#define BLOCK 16  /* columns: one cache line of floats */
+#define BLOCK 256  /* columns at most; fewer where there are not so many: the more, the longer are the stretches of memory */
 #define RUN 64    /* rows summed in float before the sum moves on to a double */
 #define INLINE static inline __attribute__((always_inline))
 
@@ -34,10 +36,19 @@ typedef struct { const float *gs, *u; const byte *s; const float *lam, *beta, *m
 #define LANES(j) _Pragma("GCC ivdep") _Pragma("GCC unroll 1") EACH(j)   /* unrolled, gcc would not use vectors */
 #define ROW(array, t, r) ((array) + ((t) * L->R + (r)) * L->C + c)
 
+/* e^x for x <= 0, within 2 ulp: 2^n 2^f with |f| <= 1/2, by Taylor's polynomial. Half the time of a call of expf, lanes at once. */
+INLINE float exponential(float x)
+{
+    const float t = fmaxf(x * 1.44269504f, -120.0f), n = rintf(t), f = (t - n) * 0.693147181f;
+    const float p = 1 + f * (1 + f * (1 / 2.0f + f * (1 / 6.0f + f * (1 / 24.0f + f * (1 / 120.0f + f * (1 / 720.0f))))));
+    const union { int bits; float value; } power = {.bits = ((int)n + 127) << 23};
+    return power.value * p;
+}
+
 INLINE float derivative(float z, float v_th, float k, float scale)
 {
     const float inside = z >= v_th - 0.5f && z <= v_th + 0.5f ? 1.0f : 0.0f;
-    const float e = expf(-2 * k * fabsf(z - v_th));   /* 1 - tanh(y)^2 = 4 e / (1 + e)^2 with e = exp(-2 |y|) */
+    const float e = exponential(-2 * k * fabsf(z - v_th));   /* 1 - tanh(y)^2 = 4 e / (1 + e)^2 with e = exp(-2 |y|) */
     return k == 0 ? inside : inside * scale * 4 * e / ((1 + e) * (1 + e));
 }
 
@@ -46,6 +57,18 @@ INLINE float window(float z, float v_th)   /* the same for k = 0, in words that 
     return (float)((z >= v_th - 0.5f) & (z <= v_th + 0.5f));
 }
 
+typedef struct {
+    long first, last;   /* rows of this thread */
+    int of;             /* threads that share the rows */
+    float *parts;       /* (4, runs, BLOCK), of all of them */
+    long runs;
+    long turn;          /* sums before this block: even and odd ones have places of their own */
+} Share;
+
+#define PART(place, run) (S.parts + ((place) * S.runs + (run) / RUN) * BLOCK)
+#define ADD_UP(place, total) if (S.of > 1) for (long q = 0; q < S.runs; q++) EACH(j) total[j] += PART(place, q * RUN)[j];
+#define GATHER(place, total) if (S.of > 1) { _Pragma("omp barrier") } ADD_UP(place, total)
+
 #define BLOCK_OF(pass) pass##_block
 #include "recurrence.h"
 #undef BLOCK_OF
@@ -53,15 +76,56 @@ INLINE float window(float z, float v_th)   /* the same for k = 0, in words that 
 #define VARIANT
 #include "recurrence.h"
 
+/* As many columns as the compiler has a form of, each its own: in a loop of unknown length the last ones would be rounded
+ * by other instructions than the first. */
+#define COLUMNS(call, w) \
+    switch (w) { case 256: call(256); break; case 128: call(128); break; case 64: call(64); break; case 32: call(32); break; case 16: call(16); break; default: call(w); }
+
+static void forward_columns(const Layer *L, const Forward *A, long c, int w, const Share S)
+{
+    #define FORWARD(w) forward_block(L, A, c, w, S)
+    if (L->detach || L->normalised) forward_block_variant(L, A, c, w, S);
+    else COLUMNS(FORWARD, w)
+}
+
+static void backward_columns(const Layer *L, const Backward *A, long c, int w, const Share S)
+{
+    #define STRAIGHT(w) backward_block(L, A, c, w, 0, 1, S)
+    #define CURVED(w) backward_block(L, A, c, w, L->k, 0, S)
+    if (L->detach || L->normalised) backward_block_variant(L, A, c, w, L->k, L->k == 0, S);
+    else if (L->k == 0) COLUMNS(STRAIGHT, w)
+    else COLUMNS(CURVED, w)
+}
+
+typedef void Pass(const Layer *L, const void *A, long c, int w, const Share S);
+
+/* All columns, a block at a time: the threads share the rows of each where there are many, else the blocks. */
+static void each_block(const Layer *L, Pass *pass, const void *A)
+{
+    const long runs = (L->R + RUN - 1) / RUN;
+    float *parts = L->threads > 1 && runs >= 4 * L->threads ? malloc(4 * runs * BLOCK * sizeof(float)) : 0;
+    #pragma omp parallel num_threads(L->threads) if (L->threads > 1)
+    {
+        const long me = omp_get_thread_num(), of = omp_get_num_threads();
+        const long last = (me + 1) * runs / of * RUN;
+        Share rows = {me * runs / of * RUN, last < L->R ? last : L->R, (int)of, parts, runs, 0};
+        const Share all = {.last = L->R, .of = 1};
+        for (long c = 0, w, q = 0; c < L->C; c += w, q++, rows.turn += L->T) {
+            const long left = L->C - c;
+            w = left >= 256 ? 256 : left >= 128 ? 128 : left >= 64 ? 64 : left >= 32 ? 32 : left >= 16 ? 16 : left;
+            if (parts && of > 1) pass(L, A, c, (int)w, rows);
+            else if (q % of == me) pass(L, A, c, (int)w, all);
+        }
+    }
+    free(parts);
+}
+
 /* x: currents; u, s, b: potentials, spikes, spikes as bytes; mean, var: (T, C), of u. */
 void neuron_forward(const Layer *L, const float *x, const float *lam, const float *beta,
                     float *u, float *s, float *mean, float *var, byte *b)
 {
     const Forward A = {x, lam, beta, u, s, mean, var, b};
-    #pragma omp parallel for num_threads(L->threads) if (L->threads > 1)
-    for (long c = 0; c < L->C; c += BLOCK)
-        if (c + BLOCK <= L->C) forward_block(L, &A, c, BLOCK);
-        else forward_block(L, &A, c, (int)(L->C - c));
+    each_block(L, (Pass *)forward_columns, &A);
 }
 
 /* gs: gradient of the spikes; gx: gradient of the currents (also scratch); glam, gbeta: (C), summed over T. */
@@ -69,27 +133,5 @@ void neuron_backward(const Layer *L, const float *gs, const float *u, const byte
                      const float *beta, const float *mean, const float *var, float *gx, float *glam, float *gbeta)
 {
     const Backward A = {gs, u, s, lam, beta, mean, var, gx, glam, gbeta};
-    #pragma omp parallel for num_threads(L->threads) if (L->threads > 1)
-    for (long c = 0; c < L->C; c += BLOCK)
-        if (c + BLOCK > L->C) backward_block(L, &A, c, (int)(L->C - c), L->k, 0);
-        else if (L->k == 0) backward_block(L, &A, c, BLOCK, 0, 1);
-        else backward_block(L, &A, c, BLOCK, L->k, 0);
-}
-
-void variant_forward(const Layer *L, const float *x, const float *lam, const float *beta,
-                     float *u, float *s, float *mean, float *var, byte *b)
-{
-    const Forward A = {x, lam, beta, u, s, mean, var, b};
-    #pragma omp parallel for num_threads(L->threads) if (L->threads > 1)
-    for (long c = 0; c < L->C; c += BLOCK)
-        forward_block_variant(L, &A, c, c + BLOCK > L->C ? (int)(L->C - c) : BLOCK);
-}
-
-void variant_backward(const Layer *L, const float *gs, const float *u, const byte *s, const float *lam,
-                      const float *beta, const float *mean, const float *var, float *gx, float *glam, float *gbeta)
-{
-    const Backward A = {gs, u, s, lam, beta, mean, var, gx, glam, gbeta};
-    #pragma omp parallel for num_threads(L->threads) if (L->threads > 1)
-    for (long c = 0; c < L->C; c += BLOCK)
-        backward_block_variant(L, &A, c, c + BLOCK > L->C ? (int)(L->C - c) : BLOCK, L->k, L->k == 0);
+    each_block(L, (Pass *)backward_columns, &A);
 }

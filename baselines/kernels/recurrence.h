@@ -1,18 +1,24 @@
 /* The two passes over a block of columns; included by `neuron.c`, once for the paper's neuron and once for its variants.
  *
+ * Thread `me` of `of` has the runs of rows from `first` on. What a run adds up stands in `parts`, and every thread sums all
+ * of it in the order of the rows: the same bits for any number of threads. Two places in turn, so that one barrier a sum is
+ * enough: whoever writes the second has seen all leave the first.
+ *
  * The paper's stands apart, word by word, since under -ffast-math even a term that is always zero moves the last bit.
  */
-INLINE void BLOCK_OF(forward)(const Layer *L, const Forward *A, long c, const int w)
+INLINE void BLOCK_OF(forward)(const Layer *L, const Forward *A, long c, const int w, const Share S)
 {
-    float a[BLOCK], shift[BLOCK];
+    float a[BLOCK], shift[BLOCK], unused[BLOCK];   /* by all threads but the first: all round a and shift by the same code */
     EACH(j) { a[j] = 1; shift[j] = 0; }
     const float v_th = L->v_th, decay = L->tau;
     const long R = L->R, C = L->C;
     for (long t = 0; t <= L->T; t++) {             /* fires of step t-1, and charges for step t */
-        double sum[BLOCK] = {0}, squares[BLOCK] = {0};
-        for (long run = 0; run < R; run += RUN) {
+        double sum[BLOCK], squares[BLOCK];
+        EACH(j) sum[j] = squares[j] = 0;
+        for (long run = S.first; run < S.last; run += RUN) {
             const long end = run + RUN < R ? run + RUN : R;
-            float part[BLOCK] = {0};
+            float part[BLOCK];
+            EACH(j) part[j] = 0;
             if (t == 0) for (long r = run; r < end; r++) {
                 const float *x = ROW(A->x, t, r);
                 float *u = ROW(A->u, t, r);
@@ -37,24 +43,31 @@ INLINE void BLOCK_OF(forward)(const Layer *L, const Forward *A, long c, const in
                     part[j] += u[j];
                 }
             }
-            EACH(j) sum[j] += part[j];
+            if (S.of == 1) EACH(j) sum[j] += part[j];
+            else EACH(j) PART(0, run)[j] = part[j];
         }
         if (t == L->T || !L->norm) continue;
-        float m[BLOCK] = {0};
+        GATHER(0, sum)
+        float m[BLOCK];
         EACH(j) m[j] = (float)(sum[j] / (double)R);
-        for (long run = 0; run < R; run += RUN) {
+        for (long run = S.first; run < S.last; run += RUN) {
             const long end = run + RUN < R ? run + RUN : R;
-            float part[BLOCK] = {0};
-            for (long r = run; r < end; r++) {
-                const float *u = ROW(A->u, t, r);
-                EACH(j) part[j] += (u[j] - m[j]) * (u[j] - m[j]);
-            }
-            EACH(j) squares[j] += part[j];
+            float part[BLOCK];
+            EACH(j) part[j] = 0;
+            for (int o = 0; o < w; o += 16)        /* gcc adds up 16 columns in an order of its own: always so many */
+                for (long r = run; r < end; r++) {
+                    const float *u = ROW(A->u, t, r);
+                    for (int j = o; j < o + (w < 16 ? w : 16); j++) part[j] += (u[j] - m[j]) * (u[j] - m[j]);
+                }
+            if (S.of == 1) EACH(j) squares[j] += part[j];
+            else EACH(j) PART(1, run)[j] = part[j];
         }
+        GATHER(1, squares)
+        float *mean = S.first ? unused : A->mean + t * C + c, *variance = S.first ? unused : A->var + t * C + c;
         EACH(j) {
             const float var = (float)(squares[j] / (double)R);
-            A->mean[t * C + c + j] = m[j];
-            A->var[t * C + c + j] = var;
+            mean[j] = m[j];
+            variance[j] = var;
             a[j] = A->lam[c + j] / sqrtf(var + L->eps);
             shift[j] = A->beta[c + j] - m[j] * a[j];
         }
@@ -62,26 +75,30 @@ INLINE void BLOCK_OF(forward)(const Layer *L, const Forward *A, long c, const in
 }
 
 INLINE void BLOCK_OF(backward)(const Layer *L, const Backward *A, long c, const int w, const float k,
-                              const int straight)
+                              const int straight, const Share S)
 {
     const float scale = k == 0 ? 1 : k / (2 * tanhf(k / 2));
     #define slope(z) (straight ? window(z, L->v_th) : derivative(z, L->v_th, k, scale))
-    double total_lam[BLOCK] = {0}, total_beta[BLOCK] = {0};
+    double total_lam[BLOCK], total_beta[BLOCK];
+    EACH(j) total_lam[j] = total_beta[j] = 0;
     for (long t = L->T - 1; t >= 0; t--) {
         const int last = t == L->T - 1;
         const long next = last ? t : t + 1;
-        float m[BLOCK] = {0}, invstd[BLOCK], lam[BLOCK], beta[BLOCK] = {0}, mg[BLOCK] = {0}, mp[BLOCK] = {0};
-        EACH(j) { invstd[j] = 1; lam[j] = 1; }
+        float m[BLOCK], invstd[BLOCK], lam[BLOCK], beta[BLOCK], mg[BLOCK], mp[BLOCK];
+        EACH(j) { m[j] = beta[j] = mg[j] = mp[j] = 0; invstd[j] = lam[j] = 1; }
         if (L->norm) EACH(j) {
             m[j] = A->mean[t * L->C + c + j];
             invstd[j] = 1 / sqrtf(A->var[t * L->C + c + j] + L->eps);
             lam[j] = A->lam[c + j];
             beta[j] = A->beta[c + j];
         }
-        double sum[BLOCK] = {0}, product[BLOCK] = {0};
-        for (long run = 0; run < L->R; run += RUN) {
+        double sum[BLOCK], product[BLOCK];
+        EACH(j) sum[j] = product[j] = 0;
+        const int place = 2 * ((S.turn + t) & 1);
+        for (long run = S.first; run < S.last; run += RUN) {
             const long end = run + RUN < L->R ? run + RUN : L->R;
-            float part[BLOCK] = {0}, part_product[BLOCK] = {0};
+            float part[BLOCK], part_product[BLOCK];
+            EACH(j) part[j] = part_product[j] = 0;
             for (long r = run; r < end; r++) {
                 const float *gs = ROW(A->gs, t, r), *u = ROW(A->u, t, r), *after = ROW(A->gx, next, r);
 #ifdef VARIANT
@@ -104,15 +121,17 @@ INLINE void BLOCK_OF(backward)(const Layer *L, const Backward *A, long c, const 
                     part_product[j] += gz * h;
                 }
             }
-            EACH(j) { sum[j] += part[j]; product[j] += part_product[j]; }
+            if (S.of == 1) EACH(j) { sum[j] += part[j]; product[j] += part_product[j]; }
+            else EACH(j) { PART(place, run)[j] = part[j]; PART(place + 1, run)[j] = part_product[j]; }
         }
+        if (L->norm) { GATHER(place, sum) ADD_UP(place + 1, product) }
         if (L->norm) EACH(j) {
             total_beta[j] += sum[j];
             total_lam[j] += product[j];
             mg[j] = (float)(sum[j] / (double)L->R);
             mp[j] = (float)(product[j] / (double)L->R);
         }
-        for (long r = 0; r < L->R; r++) {
+        for (long r = S.first; r < S.last; r++) {
             const float *u = ROW(A->u, t, r), *after = ROW(A->gx, next, r);
             const byte *s = ROW(A->s, t, r);
             float *gx = ROW(A->gx, t, r);
@@ -126,6 +145,6 @@ INLINE void BLOCK_OF(backward)(const Layer *L, const Backward *A, long c, const 
             }
         }
     }
-    if (L->norm) EACH(j) { A->glam[c + j] = (float)total_lam[j]; A->gbeta[c + j] = (float)total_beta[j]; }
+    if (L->norm && S.first == 0) EACH(j) { A->glam[c + j] = (float)total_lam[j]; A->gbeta[c + j] = (float)total_beta[j]; }
 }
 

@@ -101,15 +101,16 @@ def run(bench: Bench, threads: int, tell: Callable[[str], None] = lambda line: N
         environment=environment.describe() | {"neurons": kernels.state(device)},
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         growth=tuple(measure.growths(bench, device, tell)) if training else (),
-        targets=tuple(met(bench.target, timings)) if training else (),
+        targets=tuple(met(bench.target, timings, threads if device.type == "cpu" else None)) if training else (),
         notes=bench.notes,
     )
 
 
 def record(benched: Benched, out: Path) -> Path:
-    """Write `benched` as ``NAME-DEVICE.json`` into `out`. Raises UserError."""
-    device = "-".join(str(benched.environment["device"]).lower().split())
-    path = out / f"{benched.bench}-{device}.json"
+    """Write `benched` as ``NAME-DEVICE.json`` into `out`, with the threads where they are several. Raises UserError."""
+    device, threads = str(benched.environment["device"]), benched.environment["threads"]
+    words = [*device.lower().split(), *([f"{threads}-threads"] if device == "cpu" and threads > 1 else [])]
+    path = out / f"{benched.bench}-{'-'.join(words)}.json"
     durable.make_folder(out)
     durable.write(path, msgspec.json.format(msgspec.json.encode(benched), indent=1))
     return path

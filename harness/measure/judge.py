@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import torch
 
-from harness.measure.sidebyside import Samples, Timer, cpu_timer, cuda_timer, ratio, verdict
+from harness.measure.sidebyside import Samples, Timer, cpu_timer, cuda_timer, ratio, verdict, wall_timer
 from harness.measure.spec import CONTROL, Setting, Timing
 
 USUAL = 0.02
@@ -46,5 +46,7 @@ def judged(
 
 
 def timer_of(device: torch.device) -> Timer:
-    """CUDA events on a GPU, else process CPU time; wall time beside both."""
-    return cuda_timer if device.type == "cuda" else cpu_timer
+    """CUDA events on a GPU, else process CPU time; wall time beside both, and before it where several threads work."""
+    if device.type == "cuda":
+        return cuda_timer
+    return cpu_timer if torch.get_num_threads() == 1 else wall_timer

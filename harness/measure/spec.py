@@ -115,6 +115,8 @@ class Target(Spec, frozen=True):
     batch: int
     at_least: float | None = None
     at_most: float | None = None
+    threads: int | None = None
+    """On a CPU: a run with another number says nothing of it; None: any will do."""
 
 
 class Training(Spec, frozen=True, tag_field="kind", tag="training"):

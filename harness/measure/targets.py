@@ -8,9 +8,12 @@ from typing import Literal
 from harness.measure.spec import CONTROL, Met, Target, Timing
 
 
-def met(targets: Iterable[Target], timings: Sequence[Timing]) -> Iterator[Met]:
-    """One for every target whose setting, subject and reference are among `timings`, by the clock that comes first."""
-    for target in targets:
+def met(targets: Iterable[Target], timings: Sequence[Timing], threads: int | None = None) -> Iterator[Met]:
+    """One for every target whose setting, subject and reference are among `timings`, by the clock that comes first.
+
+    `threads`: of the run; None on a GPU, where they say nothing.
+    """
+    for target in (one for one in targets if None in (threads, one.threads) or threads == one.threads):
         for timing in timings:
             if timing.clock == timings[0].clock and _speaks_of(target, timing):
                 value, low, high = _measured(target, timing, timings)

@@ -27,8 +27,8 @@ BACKENDS = [
     pytest.param(compiled, id="compiled", marks=needs_compiler),
 ]
 NEURONS = {repr(METHODS.get(name).neuron): METHODS.get(name).neuron for name in METHODS}
-SHAPES = [(5, 7, 6), (16, 3, 3), (37, 1, 1), (1, 4, 4)]
-"""Channels below, equal to and above the kernel's block of 16; maps of one element."""
+SHAPES = [(5, 7, 6), (16, 3, 3), (37, 1, 1), (1, 4, 4), (340, 1, 1)]
+"""Channels below, equal to and above the kernel's blocks of 16 to 256; maps of one element."""
 
 
 def prefer(monkeypatch: pytest.MonkeyPatch, backend: ModuleType | None) -> None:
@@ -197,18 +197,24 @@ def test_an_evaluation_is_served(backend: ModuleType, method: str, monkeypatch: 
 
 
 @needs_compiler
-def test_threads_do_not_change_a_bit() -> None:
+@pytest.mark.parametrize("name", ["vanilla", "mpbn", "mpbn-normalised-potential"])
+@pytest.mark.parametrize("shape", [(300, 6, 6), (20, 16, 16)], ids=["threads share blocks", "threads share rows"])
+def test_threads_do_not_change_a_bit(name: str, shape: tuple[int, int, int]) -> None:
     def step(threads: int) -> list[Tensor]:
         torch.manual_seed(0)
-        layer = METHODS.get("mpbn").neuron.build((40, 6, 6), 3, SURROGATES["tanh"])
-        x = torch.randn(3 * 8, 40, 6, 6, requires_grad=True)
+        layer = randomised(METHODS.get(name).neuron.build(shape, 3, SURROGATES["tanh"]))
+        x = torch.randn(3 * 8, *shape, requires_grad=True)
         torch.set_num_threads(threads)
-        layer(x).square().sum().backward()
-        return [x.grad, layer.normalise.weight.grad, layer.normalise.running_var]  # type: ignore[list-item]
+        s = layer(x)
+        (s * torch.randn_like(s)).sum().backward()
+        learned = [p.grad for p in layer.parameters()]
+        return [s.detach(), x.grad, *learned, *layer.buffers()]  # type: ignore[list-item]
 
     before = torch.get_num_threads()
     try:
-        assert all(torch.equal(p, q) for p, q in zip(step(1), step(2), strict=True))
+        once = step(1)
+        for _ in range(5):  # a race would not show every time
+            assert all(torch.equal(p, q) for p, q in zip(once, step(2), strict=True))
     finally:
         torch.set_num_threads(before)
 

@@ -12,6 +12,7 @@ from harness.cli import main
 from harness.errors import UserError, UserErrors
 from harness.measure import bench
 from harness.measure.implementations import VARIANTS, Stepper
+from harness.measure.judge import timer_of
 from harness.measure.networks import negate_every_other_scale, noise, prepared
 from harness.measure.spec import Benched, Grid, Latency, Overhead, Setting, Subject, Training
 
@@ -33,6 +34,8 @@ def test_latency_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert {t.clock for t in done.timings} == {"cpu", "wall"}
     assert all(0 < t.low <= t.ratio <= t.high and t.milliseconds > 0 for t in done.timings)
     assert str(tmp_path) not in (tmp_path / "latency-cpu.json").read_text()
+    two = msgspec.structs.replace(done, environment=done.environment | {"threads": 2})
+    assert bench.record(two, tmp_path).name == "latency-cpu-2-threads.json"
     page = msgspec.json.decode(capsys.readouterr().out)
     records = page["rows"]
     assert len(records) == len(done.timings) and records[0]["subject"] == labels[0]
@@ -41,6 +44,16 @@ def test_latency_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().out.count('"mpbn-element, folded"') == 2
     assert "A/A control" in (tmp_path / "latency-cpu.svg").read_text()
     assert (tmp_path / "latency-cpu.md").read_text().count("| A/A control |") == 2
+
+
+def test_several_threads_are_timed_by_the_wall() -> None:
+    before = torch.get_num_threads()
+    try:
+        for threads, clocks in ((1, ["cpu", "wall"]), (2, ["wall", "cpu"])):
+            torch.set_num_threads(threads)
+            assert list(timer_of(CPU)(lambda: None)) == clocks
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_folded_subject_is_the_network_it_says() -> None:

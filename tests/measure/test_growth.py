@@ -94,3 +94,11 @@ def test_a_target_of_a_setting_that_was_not_timed_is_left_out() -> None:
         batch=16,
     )
     assert not list(met([target], TIMINGS))
+
+
+def test_a_target_of_another_number_of_threads_is_left_out() -> None:
+    place = {"method": "mpbn", "architecture": "resnet20", "width": 0.25, "timesteps": 4, "batch": 32}
+    target = Target(
+        says="x", subject="ours", reference="released semantics", of="speed", at_least=1.6, threads=2, **place
+    )
+    assert [len(list(met([target], TIMINGS, threads))) for threads in (1, 2, None)] == [0, 1, 1]
