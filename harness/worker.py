@@ -15,11 +15,11 @@ from typing import Any, Literal
 
 import torch
 
-import baselines
 from baselines import kernels
 from baselines.network import Network
 from baselines.recompute import Recompute
 from harness import distributed, durable, environment
+from harness.build import network_of
 from harness.checkpoint import Checkpoint, State, serialised
 from harness.claim import Lost
 from harness.data import Data, load
@@ -201,15 +201,7 @@ def prepare(cell: Cell, data_root: Path | None) -> tuple[Data, Network]:
     if data.identity != cell.data:
         raise UserError(f"the samples are {data.identity}, planned were {cell.data}", cell.dataset, "plan again: run")
     environment.seed_everything(cell.seed)
-    network = baselines.build(
-        cell.method,
-        cell.architecture,
-        shape=data.shape,
-        classes=data.classes,
-        timesteps=cell.timesteps,
-        surrogate=cell.recipe.surrogate,
-        width=cell.recipe.width,
-    )
+    network = network_of(cell, data.shape, data.classes)
     return data, network.to(device()).in_precision(cell.recipe.precision)
 
 

@@ -20,7 +20,7 @@ LAYERS = (
     "claims comparison forecast history launch measure plan probing progress remote render stats submit",
     "deaths job supervisor worker",  # one cell
     "checkpoint distributed epoch proof tally train",
-    "claim clusters data environment fronts orphans plugins queue store tables",
+    "build claim clusters data environment fronts orphans plugins queue store tables",
     "columns decode durable errors frame interrupts probes process result slurm spec",  # the nouns
     "baselines",
 )

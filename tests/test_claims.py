@@ -23,7 +23,7 @@ from harness.claims import (
     load_tables,
     measure,
 )
-from harness.claims.evidence import reached
+from harness.claims.pairing import reached
 from harness.claims.spec import Claim, Claims, Compare, Converges, Flatter, Folds, Rows, Spread, _check_claims
 from harness.decode import decode
 from harness.errors import UserErrors

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.claims.evidence import Evidence, Fold, Paired, Part, Ratio, collect
+from harness.claims.collect import collect
+from harness.claims.evidence import Evidence, Fold, Paired, Part, Ratio
 from harness.claims.judging import (
     FEWEST_ROUNDS,
     MOST_SEEDS,

@@ -11,12 +11,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import torch
 from torch import Tensor
 
-import baselines
 from baselines.folding import fold_leaks, fold_norms, fold_thresholds
 from baselines.network import Network
+from harness.build import network_of
 from harness.measure.sidebyside import (
     WARMUP,
     Ratio,
@@ -85,15 +86,7 @@ def costs(
 def _build(name: str, cell: Cell, shape: tuple[int, int, int], classes: int, device: torch.device) -> Network:
     """Initialised, its running statistics taken from noise, so that layers fire."""
     torch.manual_seed(0)
-    network = baselines.build(
-        name,
-        cell.architecture,
-        shape=shape,
-        classes=classes,
-        timesteps=cell.timesteps,
-        surrogate=cell.recipe.surrogate,
-        width=cell.recipe.width,
-    )
+    network = network_of(msgspec.structs.replace(cell, method=name), shape, classes)
     network = network.to(device).in_precision(cell.recipe.precision)
     with torch.no_grad():
         for _ in range(3):

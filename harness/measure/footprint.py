@@ -14,10 +14,10 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-import baselines
 from baselines.network import Network
 from baselines.recompute import Recompute, segments
 from harness import data
+from harness.build import network_of
 from harness.measure.memory import saved_bytes
 from harness.spec import Cell, Recipe
 
@@ -74,15 +74,7 @@ def footprint(
 
 def _on_meta(cell: Cell, shape: tuple[int, int, int], classes: int) -> Network:
     with torch.device("meta"):
-        network = baselines.build(
-            cell.method,
-            cell.architecture,
-            shape=shape,
-            classes=classes,
-            timesteps=cell.timesteps,
-            surrogate=cell.recipe.surrogate,
-            width=cell.recipe.width,
-        )
+        network = network_of(cell, shape, classes)
     precision = cell.recipe.precision
     return network.in_precision("float32" if precision == "bfloat16" else precision).train()
 

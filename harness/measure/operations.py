@@ -10,9 +10,9 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-import baselines
 from baselines.network import Network
 from harness import data
+from harness.build import network_of
 from harness.errors import UserError
 from harness.plugins import load_plugins
 from harness.probes import Operations
@@ -35,15 +35,7 @@ def of(cell: Cell, store: Store, data_root: Path | None = None, plugins: tuple[s
 def inference(result: Result, shape: tuple[int, int, int], classes: int, *, still: bool) -> Operations:
     """Of an untrained network like that of `result`, at its firing rates. Raises UserError where it has none."""
     cell, rates = result.cell, result.firing_rates
-    network = baselines.build(
-        cell.method,
-        cell.architecture,
-        shape=shape,
-        classes=classes,
-        timesteps=cell.timesteps,
-        surrogate=cell.recipe.surrogate,
-        width=cell.recipe.width,
-    )
+    network = network_of(cell, shape, classes)
     if rates.keys() != network.spiking_layers().keys():
         what = "has no fold proof" if not rates else "has a fold proof of other layers than its network's"
         raise UserError(f"{what}, so nothing is known of its spikes", f"{cell.key} {cell.label}")
