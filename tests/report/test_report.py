@@ -4,109 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 import shlex
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from outcomes import result
+from reader import Node, read
 from reported import finished, planned
 
-import harness.report
 from harness import arguments, cli, session, tables
 from harness.cli import main
 from harness.history import Place, past
 from harness.progress import duration
-from harness.report import details
-from harness.report.chart import curves
-from harness.report.markup import element
-from harness.result import Curve
-from harness.spec import Cell, Recipe
 from harness.store import Store
 
-VOID = {"meta", "input", "br", "wbr"}
 HOSTILE = """</script><script>alert("$title")</script><img src=x onerror='alert(1)'> & ${style} "'"""
-
-
-@dataclass
-class Node:
-    tag: str
-    attributes: dict[str, str | None]
-    children: list[Node | str] = field(default_factory=list)
-
-    def all(self) -> Iterator[Node]:
-        yield self
-        for child in self.children:
-            if isinstance(child, Node):
-                yield from child.all()
-
-    def find(self, tag: str, **attributes: str) -> list[Node]:
-        wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
-        return [
-            node
-            for node in self.all()
-            if node.tag == tag
-            and all(value in (node.attributes.get(name) or "").split() for name, value in wanted.items())
-        ]
-
-    def by_id(self, name: str) -> Node:
-        (node,) = [node for node in self.all() if node.attributes.get("id") == name]
-        return node
-
-    @property
-    def text(self) -> str:
-        return " ".join("".join(self._texts()).split())
-
-    def _texts(self) -> Iterator[str]:
-        for child in self.children:
-            yield from ([child] if isinstance(child, str) else child._texts())
-        if self.tag in ("td", "th", "p", "li", "dt", "dd", "h4", "span"):
-            yield " "
-
-
-class Reader(HTMLParser):
-    """The tree, and what a browser would have had to mend: it must be nothing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.root = Node("root", {})
-        self.open, self.wrong = [self.root], list[str]()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if len({name for name, _ in attrs}) < len(attrs):
-            self.wrong.append(f"<{tag}> has an attribute twice")
-        node = Node(tag, dict(attrs))
-        self.open[-1].children.append(node)
-        if tag not in VOID:
-            self.open.append(node)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.open[-1].children.append(Node(tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if self.open[-1].tag != tag:
-            self.wrong.append(f"</{tag}> at {self.getpos()} where <{self.open[-1].tag}> is open")
-        else:
-            self.open.pop()
-
-    def handle_data(self, data: str) -> None:
-        self.open[-1].children.append(data)
-
-
-def read(text: str) -> Node:
-    reader = Reader()
-    reader.feed(text)
-    reader.close()
-    assert not reader.wrong, reader.wrong
-    assert [node.tag for node in reader.open] == ["root"]
-    return reader.root
 
 
 @pytest.fixture(scope="module")
@@ -406,69 +322,3 @@ def test_results_are_told_without_torch(store: Path, tmp_path: Path) -> None:
     typed = ["report", "--preset", "cpu", "--store", str(store), "--out", str(tmp_path / "r.html")]
     done = subprocess.run([sys.executable, "-c", script, *typed], capture_output=True, text=True, check=True)
     assert "torch" not in done.stdout.split() and "matplotlib" in done.stdout.split()
-
-
-def cell(epochs: int, seed: int = 0) -> Cell:
-    return Cell(method="m", architecture="a", dataset="d", timesteps=1, seed=seed, recipe=Recipe(epochs=epochs))
-
-
-def test_a_curve_with_a_hole_is_broken_there_and_no_part_of_the_mean() -> None:
-    whole = result(cell(3, 0), 50.0, curve=Curve(test_accuracy=(10.0, 30.0, 50.0)))
-    holed = result(cell(3, 1), 50.0, curve=Curve(test_accuracy=(20.0, math.nan, 90.0)))
-    drawn = read(str(curves([whole, holed])))
-    lines = [node.attributes["d"] or "" for node in drawn.find("path", class_="seed")][:2]
-    assert [line.count("M") for line in lines] == [1, 2] and [line.count("L") for line in lines] == [2, 0]
-    assert drawn.find("text", class_="value")[0].text == "50.00"
-    assert "nan" not in str(curves([whole, holed]))
-
-
-def test_a_seed_that_is_no_number_is_told_as_that() -> None:
-    seed = details._seed(cell(2), result(cell(2), math.nan))
-    assert seed[:3] == ("0", "✗ no number", "nan")
-
-
-@pytest.mark.parametrize("values", [(), (math.nan,), (math.inf, math.nan)])
-def test_no_curve_no_picture(values: tuple[float, ...]) -> None:
-    assert curves([result(cell(2), 50.0, curve=Curve(test_accuracy=values))]) is None
-
-
-@pytest.mark.parametrize("values", [(50.0,), (50.0, 50.0), (0.0, 100.0), (99.98, 99.99)])
-def test_any_curve_lies_within_the_axes(values: tuple[float, ...]) -> None:
-    drawn = read(str(curves([result(cell(len(values)), 50.0, curve=Curve(test_accuracy=values))])))
-    (path,) = [
-        node.attributes["d"] or "" for node in drawn.find("path", class_="mean") if node.attributes["d"] != "M0 5H24"
-    ]
-    points = [tuple(map(float, point.split())) for point in re.split("[ML]", path)[1:]]
-    assert len(points) == len(values)
-    assert all(44 <= x <= 496 and 11.9 <= y <= 212.1 for x, y in points)
-
-
-def test_markup_escapes_whatever_it_is_given() -> None:
-    assert element("p", "<b>&", title='"x"') == '<p title="&quot;x&quot;">&lt;b&gt;&amp;</p>'
-    assert element("p", element("b", "x"), None, hidden=True, id=None) == "<p hidden><b>x</b></p>"
-
-
-def palettes() -> list[dict[str, str]]:
-    """Of `page.css`: in the light, in the dark."""
-    blocks = re.findall(r":root \{(.*?)\}", (Path(harness.report.__file__).parent / "page.css").read_text(), re.S)
-    found = [dict(re.findall(r"--([\w-]+): (#\w+);", block)) for block in blocks]
-    assert len(found) == 2 and found[0].keys() == found[1].keys()
-    return found
-
-
-def luminance(colour: str) -> float:
-    """Relative, WCAG 2."""
-    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
-    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
-def test_every_colour_stands_out_of_paper_and_panel(scheme: int) -> None:
-    colours = palettes()[scheme]
-    for name in colours.keys() - {"paper", "panel", "rule"}:
-        for ground in ("paper", "panel"):
-            darker, lighter = sorted((luminance(colours[name]), luminance(colours[ground])))
-            least = 3.0 if name.startswith("series") else 4.5  # a line, or words
-            assert (lighter + 0.05) / (darker + 0.05) >= least, (name, ground)
