@@ -15,6 +15,7 @@ EXPORTS = ("csv", "parquet", "latex")
 PROGRAMS = ("torch", "onnx", "nir")
 KINDS = ("methods", "architectures", "datasets", "tables", "figures", "presets", "protocols", "clusters")
 RECOMPUTE = ("nothing", "neurons", "everything")
+"""Those of `baselines.recompute`, which brings torch."""
 WATCH_EVERY = 10.0
 """Seconds; each time is one call of squeue."""
 EPILOG = """\

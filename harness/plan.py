@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -115,6 +116,19 @@ def plan_cells(cells: Sequence[Cell]) -> Plan:
     ]
     table = Table(name="cells", title="cells asked for by their keys", row=tuple(rows))
     return Plan(table=table, protocol="as recorded", preset=None, lines=tuple(lines))
+
+
+Name = Callable[[Cell], str]
+"""What a cell is called: its label, or more (`plan.naming`)."""
+
+
+def label(cell: Cell) -> str:
+    return cell.label
+
+
+def without_seed(name: str) -> str:
+    """``mpbn/resnet20/digits/T2/seed0 (surrogate tanh)`` -> ``mpbn/resnet20/digits/T2 (surrogate tanh)``."""
+    return re.sub(r"/seed\d+", "", name, count=1)
 
 
 def naming(plans: Iterable[Plan]) -> Callable[[Cell], str]:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from harness import orphans, queue, slurm
+from harness.capacity import Device, memory
 from harness.clusters import mib
 from harness.deaths import settled
 from harness.errors import UserError, UserErrors
-from harness.forecast import Device, Name, label, memory, on_a_cluster
+from harness.forecast import on_a_cluster
 from harness.history import Past, Place, past
 from harness.launch import Watch
+from harness.plan import Name, label
 from harness.spec import Cell
 from harness.store import Store
 from harness.submit import How, batches, limit, script, submit

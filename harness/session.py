@@ -14,13 +14,25 @@ from typing import TYPE_CHECKING
 import baselines
 from harness import data, environment, tables
 from harness.errors import UserError, UserErrors
-from harness.plan import Context, Identify, Plan, State, naming, parse_only, plan, plan_cells, state, stored_data
+from harness.plan import (
+    Context,
+    Identify,
+    Plan,
+    State,
+    naming,
+    parse_only,
+    plan,
+    plan_cells,
+    state,
+    stored_data,
+    without_seed,
+)
 from harness.plugins import absolute, load_plugins, source_of
 from harness.spec import OFFICIAL, Cell, Figure, Preset, Protocol, Table
 from harness.store import Store
 
 if TYPE_CHECKING:
-    from harness.forecast import Device
+    from harness.capacity import Device
     from harness.submit import How
 
 LABEL = re.compile(r".+/T\d+/seed\d+")
@@ -117,8 +129,9 @@ def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None 
 def dry_run(options: argparse.Namespace, say: Say, make: Make | None = None) -> str:
     """The cells, what is done, how long the rest will take, and in how much memory."""
     from harness import clusters, launch, remote
+    from harness.capacity import fits, memory
     from harness.columns import columns
-    from harness.forecast import fits, forecast, memory, without_seed
+    from harness.forecast import forecast
     from harness.progress import duration
     from harness.status import describe
 
@@ -323,7 +336,7 @@ def _measure(options: argparse.Namespace) -> Callable[[Cell], float]:
 
 def _device(jobs: int) -> Device:
     """What the cells of a run here share."""
-    from harness.forecast import Device
+    from harness.capacity import Device
 
     if gpus := environment.gpus():
         cells, gib = -(-jobs // len(gpus)), environment.gpu_memory_gib()

@@ -17,7 +17,7 @@ LAYERS = (
     # what the verbs do
     "arguments cancel catalogue compare doctor export ledger logs merge report "
     "session settings show standings starter status watch",
-    "claims comparison forecast history launch measure plan probing progress remote render stats submit",
+    "capacity claims comparison forecast history launch measure plan probing progress remote render stats submit",
     "deaths job supervisor worker",  # one cell
     "checkpoint distributed epoch proof tally train",
     "build claim clusters data environment fronts orphans plugins queue store tables",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import pkgutil
 from argparse import Namespace
+from typing import get_args, get_type_hints
 
 import pytest
 from outcomes import result
 
 from harness import session, tables
 from harness.plan import Plan, plan
-from harness.render import figures
+from harness.render import drawings, figures
 from harness.result import Curve, Result
-from harness.spec import Cell, Row
+from harness.spec import Cell, Figure, Row
 
 GAINS = {0: 1.0, 1: 2.0, 2: 6.0}
 
@@ -55,3 +57,8 @@ def test_a_single_pair_has_no_interval() -> None:
     outcomes |= {cell.key: finished(cell, 57.5) for cell in made.lines[1].cells[:1]}
     texts = [text.get_text() for axes in figures.draw(made, outcomes)[0].axes for text in axes.texts]
     assert "\N{MINUS SIGN}2.50 (n = 1)" in texts
+
+
+def test_every_kind_of_figure_has_the_file_that_draws_it() -> None:
+    kinds = get_args(get_type_hints(Figure)["kind"])
+    assert sorted(kinds) == sorted(module.name for module in pkgutil.iter_modules(drawings.__path__))

@@ -8,8 +8,9 @@ import pytest
 from fake_slurm import FakeSlurm
 from stand_in import make_cell
 
+from harness.capacity import GIB, Device, fits, memory
 from harness.cli import main
-from harness.forecast import GIB, Device, clock, fits, memory
+from harness.forecast import clock
 from harness.spec import Cell
 
 SHARE = {"nothing": 1.0, "neurons": 0.5, "everything": 0.125}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -13,7 +14,9 @@ from fake_slurm import FakeSlurm
 from outcomes import metrics
 from tiny import write_tiny
 
+from baselines.recompute import Recompute
 from harness import launch, worker
+from harness.arguments import RECOMPUTE
 from harness.cli import main
 from harness.result import Result
 from harness.spec import Cell, Recipe
@@ -99,3 +102,7 @@ def test_the_jobs_of_a_cluster_carry_it(way: str, fake: FakeSlurm, tmp_path: Pat
 def test_an_unknown_way_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "table1", "--recompute", "neuron", "--store", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "harness: unknown way to recompute `neuron`; did you mean `neurons`?\n"
+
+
+def test_what_can_be_typed_is_what_there_is() -> None:
+    assert get_args(Recompute) == RECOMPUTE

@@ -11,19 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-MODULES = {
-    "curves": "curves",
-    "landscape": "landscape",
-    "potentials": "potentials",
-    "thresholds": "thresholds",
-    "rates": "rates",
-    "inflation": "inflation",
-    "energy": "energy",
-    "changes": "changes",
-}
-"""Kind of a figure -> the module of this package that draws it."""
-
 
 def draw(kind: str, sketch: Sketch) -> tuple[Figure, DataFrame]:
     """The picture, and the numbers in it."""
-    return importlib.import_module(f"{__name__}.{MODULES[kind]}").draw(sketch)
+    return importlib.import_module(f"{__name__}.{kind}").draw(sketch)
