@@ -17,8 +17,8 @@ from harness.errors import UserError
 
 if TYPE_CHECKING:
     from harness.plan import Plan, State
-    from harness.session import Seen
-    from harness.standings import Look
+    from harness.verbs.session import Seen
+    from harness.verbs.standings import Look
 
 OK, INCOMPLETE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -55,7 +55,8 @@ def tell(line: str) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from harness import clusters, session
+    from harness import clusters
+    from harness.verbs import session
 
     if options.dry_run:
         print(session.dry_run(options, complain))
@@ -79,7 +80,8 @@ def _interrupted(options: argparse.Namespace, here: bool) -> int:
 
 
 def table(options: argparse.Namespace) -> int:
-    from harness import session, tables
+    from harness import tables
+    from harness.verbs import session
 
     seen = session.look(options, tables.load_table)
     shown = _show(seen, options)
@@ -88,7 +90,8 @@ def table(options: argparse.Namespace) -> int:
 
 
 def figure(options: argparse.Namespace) -> int:
-    from harness import session, tables
+    from harness import tables
+    from harness.verbs import session
 
     seen = session.look(options, tables.load_figure)
     shown = _show(seen, options)
@@ -97,9 +100,10 @@ def figure(options: argparse.Namespace) -> int:
 
 
 def compare(options: argparse.Namespace) -> int:
-    from harness import clusters, session
-    from harness import compare as verb
+    from harness import clusters
     from harness.render import render
+    from harness.verbs import compare as verb
+    from harness.verbs import session
 
     placed = verb.placed(options)
     if options.dry_run:
@@ -131,7 +135,7 @@ def export(options: argparse.Namespace) -> int:
 
 
 def new(options: argparse.Namespace) -> int:
-    from harness import starter
+    from harness.verbs import starter
 
     path = starter.write_method(options.name)
     print(path)
@@ -141,8 +145,8 @@ def new(options: argparse.Namespace) -> int:
 
 
 def claims(options: argparse.Namespace) -> int:
-    from harness import ledger
     from harness.render import render
+    from harness.verbs import ledger
 
     pages, problems = ledger.pages(options)
     print(render(pages, options.format))
@@ -169,8 +173,8 @@ def report(options: argparse.Namespace) -> int:
 
 
 def status(options: argparse.Namespace) -> int:
-    from harness import standings
-    from harness.watch import watch
+    from harness.verbs import standings
+    from harness.verbs.watch import watch
 
     if options.watch is None:
         look = standings.look(options)
@@ -188,7 +192,7 @@ def status(options: argparse.Namespace) -> int:
 
 
 def _standings_text(look: Look, options: argparse.Namespace) -> str:
-    from harness import status as report
+    from harness.verbs import status as report
 
     if options.format == "json":
         return json.dumps(report.records(look.standings), indent=2)
@@ -198,8 +202,8 @@ def _standings_text(look: Look, options: argparse.Namespace) -> str:
 
 
 def list_(options: argparse.Namespace) -> int:
-    from harness import catalogue
     from harness.plugins import clashes, load_plugins
+    from harness.verbs import catalogue
 
     load_plugins(options.plugin)
     complain(clashes() if options.kind == "methods" else ())
@@ -212,12 +216,12 @@ def list_(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    from harness import show as report
     from harness.store import Store
+    from harness.verbs import show as report
 
     if options.cell == "protocol":
         from harness.render import render
-        from harness.settings import settings_page
+        from harness.verbs.settings import settings_page
 
         print(render(settings_page(options.protocols), options.format))
         return OK
@@ -232,7 +236,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def logs(options: argparse.Namespace) -> int:
-    from harness.logs import Logs, tail
+    from harness.verbs.logs import Logs, tail
 
     found = Logs(options.cell, options.store)
     paths = found.paths()
@@ -251,7 +255,7 @@ def logs(options: argparse.Namespace) -> int:
 
 
 def cancel(options: argparse.Namespace) -> int:
-    from harness.cancel import cancel as stop
+    from harness.verbs.cancel import cancel as stop
 
     said = stop(options)
     print("\n".join(said.lines))
@@ -260,7 +264,7 @@ def cancel(options: argparse.Namespace) -> int:
 
 
 def merge(options: argparse.Namespace) -> int:
-    from harness.merge import merge as unite
+    from harness.verbs.merge import merge as unite
 
     done = unite(options.other, options.store, checkpoints=options.checkpoints, dry_run=options.dry_run)
     print("\n".join(done.lines))
@@ -288,8 +292,8 @@ def bench(options: argparse.Namespace) -> int:
 
 
 def doctor(options: argparse.Namespace) -> int:
-    from harness import doctor as report
     from harness.store import Store
+    from harness.verbs import doctor as report
 
     wrong = False
     for finding in report.examine(Store(options.store), options.data):
@@ -312,7 +316,7 @@ def _show(seen: Seen, options: argparse.Namespace) -> bool:
 
 
 def _draw(plan: Plan, state: State, options: argparse.Namespace) -> bool:
-    from harness import probing
+    from harness.measure import probing
     from harness.render import draw_figure
     from harness.store import Store
 

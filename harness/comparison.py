@@ -15,9 +15,9 @@ import msgspec
 
 from harness.errors import UserError
 from harness.plan import Context, Identify, Line, Only, Plan, plan
-from harness.result import Result
 from harness.spec import Row, Table
 from harness.stats import CONFIDENCE, Outcome, Sample, holm, p_value, paired, sample, seeds_to_decide, summarise
+from harness.store.result import Result
 
 
 class Finding(StrEnum):

@@ -15,8 +15,8 @@ from harness.errors import UserError, did_you_mean
 from harness.spec import OFFICIAL, Cell, Change, Figure, Overlay, Preset, Protocol, Recipe, Row, Table
 
 if TYPE_CHECKING:
-    from harness.result import Failure, Progress, Result
     from harness.store import Store
+    from harness.store.result import Failure, Progress, Result
 
 KEYS = ("method", "architecture", "dataset", "timesteps", "seed")
 """What `--only` and a preset's `only` can select by."""
@@ -149,7 +149,7 @@ def _seedless(cell: Cell) -> Cell:
 
 def state(plan: Plan, store: Store) -> State:
     """Read what `store` knows of every cell of `plan`."""
-    from harness.result import Failure, Result
+    from harness.store.result import Failure, Result
 
     found = {cell: store.outcome(cell) for cell in plan.cells}
     groups: dict[str, list[Cell]] = defaultdict(list)

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.plan import Line, Plan
-from harness.result import Failure, Progress, Result
 from harness.spec import OFFICIAL, Cell
+from harness.store.result import Failure, Progress, Result
 
 CONFIDENCE = 0.95
 Outcome = Result | Failure | Progress | None

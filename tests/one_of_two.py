@@ -19,12 +19,13 @@ from baselines import METHODS, build
 from baselines.kernels import dispatch
 from baselines.parts import synchronised
 from baselines.parts.surrogates import STE
-from harness import distributed, interrupts, worker
-from harness.distributed import Group
-from harness.epoch import Epoch
+from harness import interrupts
 from harness.errors import UserError
 from harness.spec import Cell, Recipe
-from harness.train import backward, make_optimiser
+from harness.train import distributed, worker
+from harness.train.distributed import Group
+from harness.train.epoch import Epoch
+from harness.train.loop import backward, make_optimiser
 
 TIMESTEPS, BATCH, SAMPLES = 2, 32, 4 * 32 + 7
 """Five batches, the last of seven: four for one process, three for the other."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from harness.result import Curve, FoldProof, LayerCheck, Result
 from harness.spec import Cell
+from harness.store.result import Curve, FoldProof, LayerCheck, Result
 
 
 def proof(**changes: Any) -> FoldProof:

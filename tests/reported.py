@@ -6,10 +6,11 @@ from argparse import Namespace
 
 from outcomes import proof, result
 
-from harness import session, tables
+from harness import tables
 from harness.plan import Plan, plan
-from harness.result import Curve, LayerCheck, Result
 from harness.spec import Cell
+from harness.store.result import Curve, LayerCheck, Result
+from harness.verbs import session
 
 ENVIRONMENT = {"cpu": "a <fast> one", "cores": 2, "device": "cpu", "python": "3.11.7", "packages": {"torch": "2.15.0"}}
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from outcomes import proof, result
 
 from harness.process import HOST
-from harness.result import Curve, Failure, LayerCheck, Progress, Result
 from harness.spec import Cell, Recipe
 from harness.store import Store
+from harness.store.result import Curve, Failure, LayerCheck, Progress, Result
 
 
 def make_cell(seed: int = 0, method: str = "vanilla", timesteps: int = 2, **recipe: int) -> Cell:

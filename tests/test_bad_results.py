@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from reported import finished, planned
 
-from harness import launch
 from harness.cli import main
+from harness.jobs import launch
 from harness.spec import Cell
 from harness.store import Store
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import stand_in
 
-from harness import launch
 from harness.cli import main
+from harness.jobs import launch
 from harness.store import Store
 
 SMOKE = ("--preset", "smoke", "--seeds", "0,1", "--only", "method=vanilla,timesteps=1")
@@ -163,7 +163,7 @@ def test_an_unwritable_store_is_one_line_and_2(store: Path, capsys: pytest.Captu
 def test_dry_run_trains_nothing_and_forecasts(
     store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness import session
+    from harness.verbs import session
 
     monkeypatch.setattr(session, "_measure", lambda options: lambda cell: 6.0)
     assert train(store, "--dry-run") == 0

@@ -11,7 +11,7 @@ import pytest
 import scipy.stats
 from outcomes import result
 
-from harness import session, tables
+from harness import tables
 from harness.claims import Claim, MeasuredVerdict, as_measured
 from harness.claims.spec import Compare, Rows
 from harness.comparison import Compared, Finding, Pairing, compare, pairing
@@ -19,9 +19,10 @@ from harness.errors import UserError
 from harness.plan import Line
 from harness.render import render
 from harness.render.comparison import Priced, comparison_pages, conclusion, latex_rows
-from harness.result import Curve, Failure
 from harness.spec import OFFICIAL, Change, Preset, Table
 from harness.stats import Outcome, holm, p_value, power, sample
+from harness.store.result import Curve, Failure
+from harness.verbs import session
 
 TABLES = 1000
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 KEYS = """
 import json, sys
 from pathlib import Path
-from harness import session, plugins, tables
+from harness import plugins, tables; from harness.verbs import session
 from harness.plan import plan
 table = tables.load_table(Path(sys.argv[1]))
 context = session.context_of(tables.load_protocol("paper"), None, (0,), plugins.load_plugins(sys.argv[2:]))

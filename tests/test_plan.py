@@ -10,7 +10,7 @@ import pytest
 from stand_in import make_cell, make_failure, make_result
 
 from harness.errors import UserError
-from harness.forecast import forecast
+from harness.forecast.time import forecast
 from harness.plan import Context, Plan, parse_only, plan, plan_cells, state, stored_data
 from harness.spec import OFFICIAL, Cell, Change, Overlay, Preset, Protocol, Recipe, Row, Table
 from harness.store import Store

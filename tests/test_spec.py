@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from harness.plan import Context, plan
-from harness.result import Result
 from harness.spec import Cell, Overlay, Recipe, canonical
+from harness.store.result import Result
 from harness.tables import load_preset, load_protocol, load_table
 
 GOLDEN = {

@@ -13,9 +13,9 @@ from outcomes import proof, result
 
 from harness import stats
 from harness.plan import Line, Plan
-from harness.result import Failure, Progress, Result
 from harness.spec import Cell, Recipe, Row, Table
 from harness.stats import Verdict, judge, reach, sample, seeds_to_decide, summarise
+from harness.store.result import Failure, Progress, Result
 
 ROW = Row(method="mpbn", architecture="resnet20", dataset="cifar10", timesteps=2, accuracy=93.54)
 

@@ -11,9 +11,9 @@ from harness.claims import pairing
 from harness.claims.evidence import Evidence, Fold, Part, Ratio
 from harness.claims.spec import Check, Compare, Converges, Costs, Flatter, Folds, Place, Spread, select
 from harness.measure.spec import CONTROL, Benched, Timing
-from harness.result import Failure, Result
 from harness.spec import Table
 from harness.stats import fold_exact
+from harness.store.result import Failure, Result
 
 CLOCKS = ("cuda", "cpu")
 """What a ratio is taken from: the first of them that was read. Wall time is disturbed by others."""

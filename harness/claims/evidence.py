@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from harness.claims.spec import Place
 from harness.measure.spec import Benched, Timing
 from harness.plan import Line, Plan
-from harness.probes import Landscape
 from harness.spec import Cell
 from harness.stats import Outcome, Sample, sample
+from harness.store.probes import Landscape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,10 @@ from typing import get_args
 from harness.claims.evidence import Evidence, Pair, Paired
 from harness.claims.spec import Compare, Converges, Flatter, Place, Spread, pairs
 from harness.plan import Line
-from harness.probes import Landscape, Statistics, area
-from harness.result import Failure, Progress, Result
 from harness.spec import Cell, Recipe, Table
 from harness.stats import Outcome
+from harness.store.probes import Landscape, Statistics, area
+from harness.store.result import Failure, Progress, Result
 from harness.tables import display
 
 MINUS = "\N{MINUS SIGN}"

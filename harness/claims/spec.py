@@ -65,7 +65,7 @@ class Converges(Spec, frozen=True, kw_only=True, tag_field="kind", tag="converge
 
 
 class Flatter(Spec, frozen=True, kw_only=True, tag_field="kind", tag="flatter"):
-    """The loss landscape around every row of `left` is flatter than that of `right`, by its area (`harness/probes.py`).
+    """The loss landscape of every row of `left` is flatter than that of `right`, by area (`harness/store/probes.py`).
 
     Both with the statistics of training and with statistics taken anew at every point: the claim is about the weights,
     so it must not hang on how the normalisations were treated.

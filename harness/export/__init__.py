@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import durable, session, tables
+from harness import durable, tables
 from harness.errors import UserError
 from harness.plan import plan_cells, state, stored_data
 from harness.store import Store
+from harness.verbs import session
 
 Tell = Callable[[str], None]
 
@@ -46,7 +47,7 @@ def _records(options: argparse.Namespace) -> tuple[list[Path], tuple[UserError, 
 
 def _network(options: argparse.Namespace, tell: Tell) -> tuple[list[Path], tuple[UserError, ...]]:
     from harness.export import network
-    from harness.show import find_cell
+    from harness.verbs.show import find_cell
 
     if len(options.targets) != 1:
         raise UserError(

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from baselines.folding import fold_leaks, fold_norms, fold_thresholds
 from baselines.network import Network
 from baselines.parts.neurons import SpikingNeuron
-from harness import worker
 from harness.errors import UserError
 from harness.plugins import load_plugins
-from harness.proof import recorded
 from harness.spec import Cell
 from harness.store import Store
+from harness.train import worker
+from harness.train.proof import recorded
 
 SAMPLES = 64
 """Test samples on which an exported network is held against the one it was made from."""

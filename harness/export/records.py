@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness import durable, frame
+from harness import durable
 from harness.errors import UserError
 from harness.plan import Plan
 from harness.render import render, table_page
-from harness.result import Result
 from harness.spec import Cell
 from harness.stats import Outcome
+from harness.store import frame
+from harness.store.result import Result
 
 
 def write(cells: Sequence[tuple[Cell, Outcome]], folder: Path, form: str) -> list[Path]:

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from baselines.folding import fold_leaks, fold_norms, fold_thresholds
 from baselines.network import Network
-from harness.build import network_of
 from harness.measure.sidebyside import (
     WARMUP,
     Ratio,
@@ -30,6 +29,7 @@ from harness.measure.sidebyside import (
     verdict,
 )
 from harness.spec import Cell
+from harness.train.build import network_of
 
 BATCH = 16
 """At most, so that a comparison on a laptop takes seconds."""

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from baselines.network import Network
 from baselines.recompute import Recompute, segments
 from harness import data
-from harness.build import network_of
 from harness.measure.memory import saved_bytes
 from harness.spec import Cell, Recipe
+from harness.train.build import network_of
 
 OPTIMISER = {"sgd": 1, "adam": 2}
 """Tensors that it keeps beside each parameter; SGD without momentum keeps none."""

@@ -25,9 +25,9 @@ from baselines.network import Network
 from baselines.parts.potential import MPBN
 from harness.measure import trained
 from harness.measure.trained import Batch
-from harness.probes import Landscape, LossCurve, Statistics
 from harness.spec import Cell
 from harness.store import Store
+from harness.store.probes import Landscape, LossCurve, Statistics
 
 ALPHAS = (-1.0, -0.75, -0.5, -0.25, -0.125, 0.0, 0.125, 0.25, 0.5, 0.75, 1.0)
 """Closer where the curvature is taken."""

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from baselines.network import Network
 from harness import data
-from harness.build import network_of
 from harness.errors import UserError
 from harness.plugins import load_plugins
-from harness.probes import Operations
-from harness.result import Result
 from harness.spec import Cell
 from harness.store import Store
+from harness.store.probes import Operations
+from harness.store.result import Result
+from harness.train.build import network_of
 
 
 def of(cell: Cell, store: Store, data_root: Path | None = None, plugins: tuple[str, ...] = ()) -> Operations:

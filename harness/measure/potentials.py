@@ -18,9 +18,9 @@ from baselines.network import Network
 from baselines.parts.neurons import Fire, FoldedFire, SpikingNeuron
 from harness.measure import trained
 from harness.measure.trained import Batch
-from harness.probes import QUANTILES, LayerStep, LayerThresholds, Potentials, Spread
 from harness.spec import Cell
 from harness.store import Store
+from harness.store.probes import QUANTILES, LayerStep, LayerThresholds, Potentials, Spread
 
 SAMPLES = 500
 """Test samples."""

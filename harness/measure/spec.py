@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from harness.result import Record
 from harness.spec import Spec
+from harness.store.result import Record
 
 CONTROL = "A/A control"
 """The reference once more, from a second network built like it: what its ratio strays from 1 cannot be told here."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +11,14 @@ import msgspec
 import torch
 
 from baselines.network import Network
-from harness import environment, worker
+from harness import environment
 from harness.data import Data
 from harness.errors import UserError
 from harness.plugins import load_plugins
-from harness.probes import Landscape, Operations, Potentials, fingerprint
 from harness.spec import Cell
 from harness.store import Store
+from harness.store.probes import fingerprint
+from harness.train import worker
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 """Images and labels."""
@@ -68,19 +68,6 @@ def load(
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"does not hold the weights of this cell ({first})", str(path)) from None
     return Trained(network=network.in_precision("float32").eval(), data=data, weights=fingerprint(content))
-
-
-def probe(
-    name: str, cell: Cell, store: Store, data_root: Path | None, plugins: tuple[str, ...] = ()
-) -> Landscape | Potentials | Operations:
-    """The probe `name` of a cell, as it is computed from its weights. Raises UserError."""
-    from harness.measure import landscape, operations, potentials
-
-    start = time.perf_counter()
-    found = {"landscape": landscape.of, "potentials": potentials.of, "operations": operations.of}[name](
-        cell, store, data_root, plugins
-    )
-    return msgspec.structs.replace(found, seconds=round(time.perf_counter() - start, 1))
 
 
 def seeded(*parts: object) -> torch.Generator:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from harness.errors import UserError, did_you_mean
 from harness.plan import Plan
-from harness.probes import Probes
 from harness.render.claims import claims_page
 from harness.render.page import Column, Line, Page
 from harness.render.view import table_page
 from harness.stats import Outcome
+from harness.store.probes import Probes
 
 FORMATS = {
     "terminal": "terminal",

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from harness.plan import Line
-from harness.probes import Probes
 from harness.render.view import Shown
-from harness.result import Result
+from harness.store.probes import Probes
+from harness.store.result import Result
 from harness.tables import display, method_label
 
 

@@ -11,15 +11,17 @@ from pathlib import Path
 from matplotlib.figure import Figure as Picture
 from pandas import DataFrame
 
-from harness import durable, frame, probing
+from harness import durable
+from harness.measure import probing
 from harness.plan import Line, Plan
-from harness.probes import Probes
 from harness.render import drawings, look
 from harness.render.drawn import Drawn, Group, Sketch, at
 from harness.render.view import Shown
-from harness.result import Result
 from harness.spec import Figure
 from harness.stats import Outcome, summarise
+from harness.store import frame
+from harness.store.probes import Probes
+from harness.store.result import Result
 from harness.tables import table_label
 
 NONE: Mapping[str, Probes] = {}

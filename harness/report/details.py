@@ -9,15 +9,15 @@ from pathlib import Path
 
 import msgspec
 
+from harness.amounts import duration
 from harness.plan import Line
-from harness.progress import duration
 from harness.report.chart import curves
 from harness.report.gather import Found, Sight
 from harness.report.markup import Html, element, joined
-from harness.result import Failure, FoldProof, Progress, Result
-from harness.session import PROTOCOL
 from harness.spec import Cell, Row
 from harness.stats import Outcome, RowSummary
+from harness.store.result import Failure, FoldProof, Progress, Result
+from harness.verbs.session import PROTOCOL
 
 ELSEWHERE = "results/repeat"
 """A store of its own, where the finished cells are not found."""

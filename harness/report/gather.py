@@ -7,19 +7,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness import ledger, probing, session, tables
+from harness import tables
 from harness.claims.recorded import recorded
 from harness.errors import UserError
-from harness.history import Past, Place, past
+from harness.forecast.history import Past, Place, past
+from harness.measure import probing
 from harness.measure.spec import Benched
 from harness.plan import Line, Plan, State, data_of, parse_only, plan, state
-from harness.probes import Probes
 from harness.render.page import Page
-from harness.result import Failure, Result
 from harness.spec import Cell, Figure, Preset, Protocol
-from harness.standings import command
 from harness.stats import Outcome, RowSummary, summarise
 from harness.store import Store
+from harness.store.probes import Probes
+from harness.store.result import Failure, Result
+from harness.verbs import ledger, session
+from harness.verbs.standings import command
 
 
 @dataclass(frozen=True, kw_only=True)

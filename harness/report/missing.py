@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.progress import duration
+from harness.amounts import duration
 from harness.report.details import command, grid
 from harness.report.gather import Found
 from harness.report.markup import Html, element, joined

@@ -10,14 +10,14 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from harness.progress import duration
+from harness.amounts import duration
 from harness.render.page import Tone
 from harness.render.view import TONES
 from harness.report.details import terms
 from harness.report.gather import Found
 from harness.report.markup import Html, element, joined
-from harness.result import Result
 from harness.stats import RowSummary, reach
+from harness.store.result import Result
 from harness.tables import display, table_label
 
 MARKS: dict[Tone, str] = {"good": "✓", "bad": "▼", "high": "▲", "open": "◐", "plain": "≠", "quiet": "–"}

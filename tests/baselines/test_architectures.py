@@ -16,7 +16,7 @@ from baselines.parts.neurons import Leak, Neuron
 from baselines.parts.potential import MPBN
 from baselines.parts.standardised import StandardisedConv2d
 from baselines.parts.surrogates import STE
-from harness.proof import prove
+from harness.train.proof import prove
 
 COUNTS = [
     # architecture, input, classes: conv + FC, the rest, MACs a step (millions), LIF layers, their channels, elements

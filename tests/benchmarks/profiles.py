@@ -40,7 +40,7 @@ def training() -> str:
     import baselines
     from baselines import kernels
     from harness.spec import Recipe
-    from harness.train import make_optimiser
+    from harness.train.loop import make_optimiser
 
     torch.set_num_threads(1)
     environment.keep_memory()

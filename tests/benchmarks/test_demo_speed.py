@@ -22,8 +22,8 @@ from harness.measure.sidebyside import cpu_timer, interleave, ratio
 from harness.plan import Context, plan
 from harness.spec import Cell
 from harness.tables import load_preset, load_protocol, load_table
-from harness.train import make_optimiser
-from harness.worker import prepare
+from harness.train.loop import make_optimiser
+from harness.train.worker import prepare
 
 ROUNDS = int(os.environ.get("DEMO_ROUNDS", "20"))
 TRAIN, TEST = 8, 2

@@ -44,11 +44,11 @@ import msgspec
 from pathlib import Path
 from harness import durable, environment
 environment.limit_threads(1)
-from harness import worker
-from harness.checkpoint import Checkpoint
+from harness.train import worker
+from harness.train.checkpoint import Checkpoint
 from harness.spec import Cell
 from harness.store import Store
-import harness.train as loop
+import harness.train.loop as loop
 said["imports"] = [time.time() - begun]
 
 class Epoch(loop.Epoch):

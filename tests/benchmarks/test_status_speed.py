@@ -12,9 +12,11 @@ from fake_slurm import FakeSlurm
 from stand_in import make_failure, make_result
 from tiny import PROTOCOL, harness, write_tiny
 
-from harness import arguments, queue, standings
-from harness.queue import Array
+from harness import arguments
+from harness.jobs import queue
+from harness.jobs.queue import Array
 from harness.store import Store
+from harness.verbs import standings
 
 ROW = """
 [[row]]

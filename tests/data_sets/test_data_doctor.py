@@ -12,10 +12,10 @@ from PIL import Image
 from tiny_sets import TinyCifar, random_events, write_batches, write_recording, write_tree
 
 import harness.data
-from harness import doctor
 from harness.data import base, images
 from harness.data.sets import cifar10, cifar10dvs, imagenet
 from harness.data.sets.cifar10 import CLASSES
+from harness.verbs import doctor
 
 
 def said(name: str, root: Path) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from baselines.network import Network
 from baselines.parts.potential import MPBN
 from harness.measure import landscape
 from harness.measure.trained import Batch
-from harness.probes import Landscape, LossCurve, Statistics, area, curvature, quadratic
+from harness.store.probes import Landscape, LossCurve, Statistics, area, curvature, quadratic
 
 ALPHAS = (-1.0, -0.5, -0.25, -0.1, 0.0, 0.1, 0.2, 0.5, 1.0)
 

@@ -9,8 +9,8 @@ from torch import nn
 import baselines
 from baselines.parts.neurons import SpikingNeuron
 from harness.measure.operations import operations
-from harness.probes import Operations
-from harness.proof import recorded
+from harness.store.probes import Operations
+from harness.train.proof import recorded
 
 
 @torch.no_grad()

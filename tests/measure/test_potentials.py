@@ -16,7 +16,7 @@ from baselines.parts.potential import MPBN
 from harness.measure import potentials
 from harness.measure.networks import negate_every_other_scale
 from harness.measure.trained import Batch
-from harness.proof import recorded
+from harness.train.proof import recorded
 
 V, TAU = 0.5, 0.25
 Array = NDArray[np.float64]

@@ -17,7 +17,7 @@ from summary import batch, summarise
 from baselines import build
 from baselines.network import Network
 from harness.tables import load_protocol
-from harness.train import make_optimiser
+from harness.train.loop import make_optimiser
 
 WIDTH = 1 / 16
 CASES = [(a, m, t) for a in ("resnet20", "vgg16") for m in ("vanilla", "mpbn") for t in (1, 2, 4)]

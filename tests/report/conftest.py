@@ -12,8 +12,8 @@ from reported import finished, planned
 
 from harness.cli import main
 from harness.measure.spec import Benched, Setting, Timing
-from harness.result import Failure
 from harness.store import Store
+from harness.store.result import Failure
 
 
 @pytest.fixture(scope="session")

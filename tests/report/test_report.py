@@ -16,11 +16,12 @@ from outcomes import result
 from reader import Node, read
 from reported import finished, planned
 
-from harness import arguments, cli, session, tables
+from harness import arguments, cli, tables
+from harness.amounts import duration
 from harness.cli import main
-from harness.history import Place, past
-from harness.progress import duration
+from harness.forecast.history import Place, past
 from harness.store import Store
+from harness.verbs import session
 
 HOSTILE = """</script><script>alert("$title")</script><img src=x onerror='alert(1)'> & ${style} "'"""
 

@@ -14,8 +14,8 @@ import harness.report
 from harness.report import details
 from harness.report.chart import curves
 from harness.report.markup import element
-from harness.result import Curve
 from harness.spec import Cell, Recipe
+from harness.store.result import Curve
 
 
 def cell(epochs: int, seed: int = 0) -> Cell:

@@ -22,8 +22,8 @@ import pytest
 from stage import PATIENCE, Stage, job, until, variables
 from tiny import PROTOCOL
 
-from harness import claim, queue
-from harness.store import Store
+from harness.jobs import queue
+from harness.store import Store, claim
 
 SEED = int(os.environ.get("HARNESS_SEED", "4"))
 CELLS, SEEDS = 6, 3

@@ -11,7 +11,7 @@ import pytest
 from stage import Stage, until
 from tiny import harness
 
-from harness import queue
+from harness.jobs import queue
 from harness.store import Store
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stage import Stage
 from tiny import PROTOCOL
 
-from harness import queue
+from harness.jobs import queue
 
 EPOCHS = 240
 """More than a minute's; SLURM says that the time is up when 15 to 45 seconds of it are over."""

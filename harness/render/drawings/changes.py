@@ -6,10 +6,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness import frame
 from harness.render import look
 from harness.render.drawn import Drawn, Group, Sketch
 from harness.stats import Sample, by_seed, paired
+from harness.store import frame
 
 READING = (
     "Test accuracy minus that of the base with the same seed, in percentage points; dot: one seed, diamond: mean,",

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from harness import frame
 from harness.render import look
 from harness.render.drawn import Group, Sketch
+from harness.store import frame
 
 READING = "Test accuracy of every epoch; thin: one seed, bold: mean over the n seeds that finished."
 MARKERS = 10

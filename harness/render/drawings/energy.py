@@ -11,11 +11,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness import frame
-from harness.probes import Operations, Probes
 from harness.render import look
 from harness.render.drawn import Drawn, Group, Sketch
-from harness.result import Result
+from harness.store import frame
+from harness.store.probes import Operations, Probes
+from harness.store.result import Result
 
 READING = (
     "One image, all timesteps. AC: a spike reaches a synapse. MAC: a pixel does, once where every step sees the same.",

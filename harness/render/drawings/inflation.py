@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from harness import frame
 from harness.render import look
 from harness.render.drawn import Drawn, Group, Sketch
-from harness.result import Result
+from harness.store import frame
+from harness.store.result import Result
 
 READING = (
     "Test accuracy of the best epoch minus that of the last, in percentage points; dot: one seed, bar: their mean.",

@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness import frame
-from harness.probes import Landscape, Statistics, area
 from harness.render import look
 from harness.render.drawn import Drawn, Group, Sketch
+from harness.store import frame
+from harness.store.probes import Landscape, Statistics, area
 
 COLUMNS = [*frame.CELL, "statistics", "direction", "alpha", "loss", "accuracy", "samples", "key"]
 TITLES: dict[str, str] = {"running": "statistics as trained", "re-estimated": "statistics re-estimated"}

@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness import frame
-from harness.probes import LayerStep, Potentials, Spread
 from harness.render import look
 from harness.render.drawn import Drawn, Group, Sketch
+from harness.store import frame
+from harness.store.probes import LayerStep, Potentials, Spread
 
 SHARES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 COLUMNS = [*frame.CELL, "layer", "step", "potential", "mean", "std", "above", *SHARES, "samples", "key"]

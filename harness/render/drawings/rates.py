@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from harness import frame
 from harness.render import look
 from harness.render.drawn import Drawn, Group, Sketch
-from harness.result import Result
+from harness.store import frame
+from harness.store.result import Result
 
 READING = (
     "Spikes an element and step in percent, layer by layer, on the test samples of the fold proofs;",

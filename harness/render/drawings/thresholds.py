@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness import frame
-from harness.probes import QUANTILES, Potentials
 from harness.render import look
 from harness.render.drawn import Group, Sketch
+from harness.store import frame
+from harness.store.probes import QUANTILES, Potentials
 
 NAMES = tuple(f"q{round(100 * share):02d}" for share in QUANTILES)
 COLUMNS = [*frame.CELL, "layer", "thresholds", *NAMES, "negative", "infinite", "before", "key"]

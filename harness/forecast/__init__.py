@@ -1,0 +1,1 @@
+"""What cells will take before they are trained: time, here and on a cluster, and memory."""

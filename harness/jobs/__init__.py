@@ -1,0 +1,1 @@
+"""Cells as processes: in this one, in others of this host, in SLURM jobs; queued, followed, tried again."""

@@ -1,0 +1,161 @@
+"""The training loop. Knows a network, its data and a recipe; nothing of tables, stores or jobs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from baselines.network import Network
+from harness import interrupts
+from harness.data import Data
+from harness.spec import Recipe
+from harness.store.result import Curve
+from harness.train.checkpoint import Checkpoint, State
+from harness.train.distributed import ALONE, Group
+from harness.train.epoch import Diverged, Epoch, check_finite
+from harness.train.tally import Tally, evaluate
+
+__all__ = ["Diverged", "Pace", "Tally", "append", "evaluate", "learning_rate", "make_optimiser", "train"]
+
+
+class Pace(NamedTuple):
+    """Where training is, for whoever watches."""
+
+    epochs_done: float
+    """A whole number when an epoch has just ended."""
+    accuracy: float | None
+    """Of the last finished epoch, in percent."""
+    images_per_second: float
+    seconds_left: float
+
+
+def train(
+    network: Network,
+    data: Data,
+    recipe: Recipe,
+    seed: int,
+    checkpoint: Checkpoint,
+    report: Callable[[Pace], None] = lambda pace: None,
+    group: Group = ALONE,
+) -> State:
+    """Train `network` in place, resuming from `checkpoint`, and return the last state.
+
+    A resumed run repeats an uninterrupted one to the bit: samples are drawn from (seed, epoch, batch), and the state
+    of torch's generators is saved. Each process of a `group` calls this; the first alone saves and reports.
+    Raises Diverged, and Stopped after saving when asked to stop.
+    """
+    optimiser = make_optimiser(network, recipe)
+    state = resume(network, optimiser, checkpoint, group)
+    schedule = learning_rate(optimiser, recipe)
+
+    with interrupts.deferred() as stop:
+        for epoch in range(state.epoch, recipe.epochs):
+            now = Epoch(state, seed * 1_000_003 + epoch, network, optimiser, checkpoint, stop, group)
+            rate = schedule(epoch)
+
+            network.train()
+            share = data.train.epoch(seed, epoch, recipe.batch, start=now.batches, share=group.share)
+            for images, labels in share:
+                logits = network(images)
+                loss = network.method.objective(logits, labels)
+                optimiser.zero_grad(set_to_none=True)
+                whole = min(recipe.batch, data.train.samples - now.batches * recipe.batch)
+                backward(loss, logits, len(labels) / whole, network, group)
+                optimiser.step()
+                now.add(loss.detach(), network.method.readout(logits.detach()), labels)
+                if now.pause() and (done := now.batches * recipe.batch) < data.train.samples and group.leads:
+                    report(pace(state.curve, epoch + done / data.train.samples, now.seconds, data, recipe))
+            total = now.total.over(group)
+            check_finite("the loss", total.loss, epoch)
+            check_network(network, epoch, group)
+
+            test = evaluate(network, data.test.batches(recipe.batch, share=group.share), group, now.pause)
+            check_finite("the test loss", test.loss, epoch)
+            curve = append(state.curve, total, test, rate, now.seconds)
+            state = State(epoch + 1, network.state_dict(), optimiser.state_dict(), curve, state.resumed)
+            if group.leads:
+                checkpoint.save(state)
+                report(pace(curve, epoch + 1, 0.0, data, recipe))
+    return state
+
+
+def resume(network: Network, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint, group: Group) -> State:
+    """The state that the first process finds, put into everyone's `network` and `optimiser`."""
+    state = group.tell(checkpoint.load() if group.leads else None)
+    if state is None:
+        group.start_alike(network.state_dict().values())
+        return State(epoch=0, network={}, optimiser={}, curve=Curve())
+    network.load_state_dict(state.network)
+    optimiser.load_state_dict(state.optimiser)
+    return replace(state, resumed=state.resumed + 1)
+
+
+def backward(loss: Tensor, logits: Tensor, part: float, network: Network, group: Group) -> None:
+    """Gradients of the mean loss over the whole batch, of which this process holds `part` (0 to 1), maybe nothing."""
+    if group.size > 1:
+        loss = loss * part if part else logits.sum() * 0.0  # the mean over nothing is NaN
+    loss.backward()
+    group.sum_gradients(network.parameters())
+
+
+def check_network(network: Network, epoch: int, group: Group) -> None:
+    """Raises Diverged: a neuron turns NaN into silence, so the loss may not show it.
+
+    Raises RuntimeError if the processes' networks are not alike: then something was not summed over them.
+    """
+    sums = {name: float(tensor.sum()) for name, tensor in network.state_dict().items()}
+    for name, value in sums.items():
+        check_finite(name, value, epoch)
+    for name, values in zip(sums, zip(*group.gather(list(sums.values())), strict=True), strict=True):
+        if len(set(values)) > 1:
+            raise RuntimeError(f"{name} is not the same in all processes")
+
+
+def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser; with `decayed = "weights"`, only convolution and linear weights decay."""
+    kernels = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    chosen = {id(p) for p in (kernels if recipe.decayed == "weights" else network.parameters())}
+    decayed = [p for p in network.parameters() if id(p) in chosen]
+    spared = [p for p in network.parameters() if id(p) not in chosen]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": spared, "weight_decay": 0.0}]
+    if recipe.optimiser == "adam":
+        return torch.optim.Adam(groups, lr=recipe.lr)
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
+
+
+def learning_rate(optimiser: torch.optim.Optimizer, recipe: Recipe) -> Callable[[int], float]:
+    """Sets and returns the learning rate of an epoch counted from 0; needs no state, so nothing to resume."""
+
+    def schedule(epoch: int) -> float:
+        cosine = 0.5 * recipe.lr * (1 + math.cos(math.pi * epoch / recipe.epochs))
+        for group in optimiser.param_groups:
+            group["lr"] = cosine if recipe.schedule == "cosine" else recipe.lr
+        return optimiser.param_groups[0]["lr"]
+
+    return schedule
+
+
+def append(curve: Curve, train: Tally, test: Tally, rate: float, seconds: float) -> Curve:
+    entry = Curve(
+        train_loss=(train.loss,),
+        train_accuracy=(train.accuracy,),
+        test_loss=(test.loss,),
+        test_accuracy=(test.accuracy,),
+        learning_rate=(rate,),
+        seconds=(seconds,),
+    )
+    return Curve(**{name: getattr(curve, name) + getattr(entry, name) for name in Curve.__struct_fields__})
+
+
+def pace(curve: Curve, epochs_done: float, running: float, data: Data, recipe: Recipe) -> Pace:
+    """`running` are the seconds of the epoch under way."""
+    elapsed = sum(curve.seconds) + running
+    accuracy = curve.test_accuracy[-1] if curve.test_accuracy else None
+    speed = epochs_done * data.train.samples / elapsed if elapsed else 0.0
+    left = (recipe.epochs - epochs_done) * elapsed / epochs_done if epochs_done else math.inf
+    return Pace(epochs_done, accuracy, speed, left)

@@ -1,0 +1,64 @@
+"""What there is to choose from: name and a line about it, without importing torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import baselines
+from harness import tables
+
+
+def _methods() -> Iterator[tuple[str, str]]:
+    return ((name, baselines.METHODS.describe(name)) for name in baselines.METHODS)
+
+
+def _architectures() -> Iterator[tuple[str, str]]:
+    return ((name, baselines.ARCHITECTURES.describe(name)) for name in baselines.ARCHITECTURES)
+
+
+def _datasets() -> Iterator[tuple[str, str]]:
+    from harness import data
+
+    return ((name, data.describe(name)) for name in data.names())
+
+
+def _places(store: Path) -> Iterator[tuple[str, str]]:
+    from harness import clusters
+
+    yield from clusters.HERE.items()
+    yield from clusters.entries(store)
+
+
+def _tables() -> Iterator[tuple[str, str]]:
+    for name in tables.table_names():
+        table = tables.load_table(name)
+        yield name, f"{table.title} ({len(table.row)} rows)"
+
+
+def _figures() -> Iterator[tuple[str, str]]:
+    return ((name, tables.load_figure(name).title) for name in tables.figure_names())
+
+
+def _presets() -> Iterator[tuple[str, str]]:
+    return ((name, tables.load_preset(name).description) for name in tables.preset_names())
+
+
+def _protocols() -> Iterator[tuple[str, str]]:
+    return ((name, tables.load_protocol(name).description) for name in tables.protocol_names())
+
+
+KINDS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
+    "methods": _methods,
+    "architectures": _architectures,
+    "datasets": _datasets,
+    "tables": _tables,
+    "figures": _figures,
+    "presets": _presets,
+    "protocols": _protocols,
+}
+
+
+def entries(kind: str, store: Path) -> list[tuple[str, str]]:
+    """(name, description) of every entry of a kind; profiles of clusters may lie beside the store."""
+    return list(_places(store) if kind == "clusters" else KINDS[kind]())

@@ -1,0 +1,110 @@
+"""What a cell's training has printed: the end of its log, and what comes; or what its job said, if that died before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.jobs import queue
+from harness.jobs.queue import Task
+from harness.store import Store
+from harness.verbs.show import find_cell
+
+POLL = 0.5
+ASK_EVERY = 15.0
+"""Seconds between two calls of squeue while following."""
+BLOCK = 1 << 16
+
+
+class Logs:
+    """Of one cell, found by its key, the beginning of it, its label or a path. Raises UserError if there is no such."""
+
+    def __init__(self, text: str, root: Path) -> None:
+        cell, self.store = find_cell(text, Store(root))
+        self.key = cell.key
+        self._jobs = queue.look(self.store.root)
+
+    @property
+    def cell(self) -> Path:
+        return self.store.folder(self.key) / "log.txt"
+
+    @property
+    def task(self) -> Task | None:
+        """The job that has or had the cell."""
+        return self._jobs.by_cell.get(self.key) or self._jobs.ended.get(self.key)
+
+    def paths(self) -> list[Path]:
+        """The cell's log; after it that of a job which ended without a result. Empty if neither has begun."""
+        found, task = [self.cell] if self.cell.exists() else [], self.task
+        if task is None or not task.job or not task.log.exists():
+            return found
+        ended_without = not task.state and not self._settled()
+        return [*found, task.log] if ended_without or not found else found
+
+    @property
+    def to_come(self) -> bool:
+        """It runs, or waits in a queue."""
+        return not self._over()
+
+    def why_none(self) -> UserError:
+        """Where there is no log at all."""
+        task = self.task
+        if task is None:
+            return UserError("nothing was ever printed for this cell", str(self.cell), "`run` trains it")
+        if task.state:
+            reason = f" ({task.reason})" if task.reason else ""
+            return UserError(f"job {task.job} is {task.state.lower()}{reason}; nothing is printed yet", str(self.cell))
+        return UserError(f"job {task.job} ended and left no log", str(task.log))
+
+    def follow(self, path: Path, at: int) -> Iterator[str]:
+        """What is added to `path` after byte `at`, until the cell has ended, or nobody has it any more."""
+        asked = time.monotonic()
+        while True:
+            over = self._over()  # looked at first: what it printed last is there when it is over
+            added, at = _from(path, at)
+            if added:
+                yield added
+            if over:
+                return
+            time.sleep(POLL)
+            if time.monotonic() - asked > ASK_EVERY:
+                self._jobs, asked = queue.look(self.store.root), time.monotonic()
+
+    def _settled(self) -> bool:
+        folder = self.store.folder(self.key)
+        return any((folder / name).exists() for name in ("result.json", "failed.json"))
+
+    def _over(self) -> bool:
+        from harness.store import claim
+
+        running = claim.holder(self.store.folder(self.key)) is not None
+        return not running and (self._settled() or self.key not in self._jobs.by_cell)
+
+
+def tail(path: Path, lines: int) -> tuple[str, int]:
+    """The last `lines` of a file, read from its end, and its size. Raises UserError."""
+    try:
+        with path.open("rb") as file:
+            size = at = file.seek(0, 2)
+            text = b""
+            while at > 0 and text.count(b"\n") <= lines:
+                start = max(0, at - BLOCK)
+                file.seek(start)
+                text, at = file.read(at - start) + text, start
+    except OSError as error:
+        raise UserError(f"cannot be read ({(error.strerror or str(error)).lower()})", str(path)) from None
+    return b"".join(text.splitlines(keepends=True)[-lines:]).decode(errors="replace"), size
+
+
+def _from(path: Path, at: int) -> tuple[str, int]:
+    """What a file holds after byte `at`, and where that ends; one that has shrunk is read from its beginning."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(at if at <= size else 0)
+            added = file.read()
+            return added.decode(errors="replace"), file.tell()
+    except OSError:
+        return "", at

@@ -1,0 +1,129 @@
+"""What `status` looks at: every table that was begun, or those asked for, with the store and the queue of each cell."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import tables
+from harness.errors import UserError
+from harness.jobs import queue
+from harness.jobs.fronts import fronts
+from harness.jobs.queue import Queue, Task
+from harness.plan import Plan, data_of, parse_only, plan, plan_cells
+from harness.plugins import load_plugins
+from harness.spec import Cell
+from harness.store import Store
+from harness.verbs.session import PROTOCOL, context_of, load_preset
+from harness.verbs.status import Sight, Standing, with_reasons
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One look at everything."""
+
+    standings: tuple[Standing, ...]
+    problems: tuple[UserError, ...]
+    """Files that cannot be read, clusters that cannot be asked."""
+
+    @property
+    def going(self) -> bool:
+        """Something runs, or waits in a queue."""
+        return any(standing.going for standing in self.standings)
+
+
+def look(options: argparse.Namespace) -> Look:
+    """The tables asked for; without any, all that was begun, under every protocol and preset. Raises UserError."""
+    jobs = queue.look(options.store)  # before the store: a job that is gone by then has left its result there
+    store = Store(options.store)
+    begun = list(store.cells())
+    planned = list(_plans(options, begun))
+    if not options.targets and not options.only:
+        planned += _of_no_table([made for made, _ in planned], begun)
+    found = _standings(planned, store, jobs, options)
+    shown = tuple(standing for standing in found if standing.begun or options.targets)
+    return Look(standings=shown, problems=(*store.problems, *jobs.problems))
+
+
+def command(name: str, plan: Plan, options: argparse.Namespace) -> str:
+    """What to type to train what a plan misses."""
+    words = [f"python -m harness run {shlex.quote(name)}"]
+    words += [f"--preset {plan.preset}"] if plan.preset else []
+    words += [f"--protocol {shlex.quote(options.protocol or plan.protocol)}"] if plan.protocol != PROTOCOL else []
+    return " ".join(words) + places(options)
+
+
+def places(options: argparse.Namespace) -> str:
+    """The options that say where things are, as they were given."""
+    words = [f" --store {shlex.quote(str(options.store))}"] if options.store != Path("results/runs") else []
+    words += [f" --data {shlex.quote(str(options.data))}"] if options.data else []
+    return "".join([*words, *(f" --plugin {shlex.quote(plugin)}" for plugin in options.plugin)])
+
+
+def _plans(options: argparse.Namespace, begun: Sequence[Cell]) -> Iterator[tuple[Plan, str]]:
+    """With what to type to train what each misses."""
+    presets = [options.preset] if options.preset or options.targets else [None, *tables.preset_names()]
+    protocols = [options.protocol] if options.protocol else [PROTOCOL]
+    if not options.protocol and not options.targets:
+        protocols = tables.protocol_names()
+    plugins, identify, only = load_plugins(options.plugin), data_of(begun), parse_only(options.only)
+    loaded = [(name, tables.load(name)) for name in options.targets or tables.table_names()]
+    for (name, table), protocol, preset in itertools.product(loaded, protocols, presets):
+        context = context_of(tables.load_protocol(protocol), load_preset(preset), options.seeds, plugins)
+        made = plan(table, context, only=only, identify=identify)
+        yield made, command(name, made, options)
+
+
+def _of_no_table(planned: Sequence[Plan], begun: Sequence[Cell]) -> list[tuple[Plan, str]]:
+    """What a table of the user's own, a plugin or other seeds have left in the store."""
+    keys = {cell.key for made in planned for cell in made.cells}
+    rest = [cell for cell in begun if cell.key not in keys]
+    return [(plan_cells(rest), "")] if rest else []
+
+
+def _standings(
+    planned: Sequence[tuple[Plan, str]], store: Store, jobs: Queue, options: argparse.Namespace
+) -> Iterator[Standing]:
+    found = {cell: store.glance(cell) for cell in dict.fromkeys(cell for made, _ in planned for cell in made.cells)}
+    missing = {cell.key for cell, outcome in found.items() if outcome is None}
+    waiting = {key: front.pid for front in fronts(store.root) for key in front.cells}
+    sight = Sight(store=store, queue=with_reasons(jobs, missing), waiting=waiting, retry=_retry(options, store))
+    entries = {cell: sight.entry(cell, outcome) for cell, outcome in found.items()}
+    for made, typed in planned:
+        mine = tuple(entries[cell] for cell in made.cells)
+        failed = [entry.cell for entry in mine if entry.kind == "failed"]
+        on = _on(made, jobs) or next((f" --on {where}" for cell in failed if (where := _noted(cell, store))), "")
+        yield Standing(plan=made, entries=mine, command=typed + on if typed else "")
+
+
+def _on(made: Plan, jobs: Queue) -> str:
+    """The place where cells of this table were trained last, as an option."""
+    profiles = {key: place(task) for task in (*jobs.over, *jobs.tasks) for key in task.cells}
+    used = [profiles[cell.key] for cell in made.cells if cell.key in profiles] if profiles else []
+    return f" --on {used[-1]}" if used else ""
+
+
+def place(task: Task) -> str:
+    """What to give `--on`."""
+    return shlex.quote(task.array.on or task.array.profile)
+
+
+def _noted(cell: Cell, store: Store) -> str:
+    """What to give `--on`, by the failure itself: the record of its job is gone once all of its cells have ended."""
+    failure = store.failure(cell)
+    return shlex.quote(failure.place) if failure is not None and failure.place else ""
+
+
+def _retry(options: argparse.Namespace, store: Store) -> Callable[[Cell, Task | None], str]:
+    """What to type for one failed cell; where its job is forgotten, the failure itself says where it ran."""
+
+    def retry(cell: Cell, task: Task | None) -> str:
+        where = place(task) if task is not None else _noted(cell, store)
+        on = f" --on {where}" if where else ""
+        return f"python -m harness run {cell.key} --retry failed{on}{places(options)}"
+
+    return retry
