@@ -56,14 +56,16 @@ def tell(line: str) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from harness import clusters
-    from harness.verbs import session
+    from harness.verbs import run as verb
 
     if options.dry_run:
-        print(session.dry_run(options, complain))
+        from harness.verbs.dry_run import dry_run
+
+        print(dry_run(options, complain))
         return OK
     here = options.on in clusters.HERE
     try:
-        done = session.train(options, complain) if here else session.submit(options, complain, tell)
+        done = verb.train(options, complain) if here else verb.submit(options, complain, tell)
     except KeyboardInterrupt:
         return _interrupted(options, here)
     shown = _show(done, options)
@@ -103,16 +105,18 @@ def compare(options: argparse.Namespace) -> int:
     from harness import clusters
     from harness.render import render
     from harness.verbs import compare as verb
-    from harness.verbs import session
+    from harness.verbs import run
 
     placed = verb.placed(options)
     if options.dry_run:
-        print(session.dry_run(placed, complain, verb.make))
+        from harness.verbs.dry_run import dry_run
+
+        print(dry_run(placed, complain, verb.make))
         return OK
     here = placed.on in clusters.HERE
     try:
         make = verb.make
-        seen = session.train(placed, complain, make) if here else session.submit(placed, complain, tell, make)
+        seen = run.train(placed, complain, make) if here else run.submit(placed, complain, tell, make)
         found = verb.answer(placed, seen, tell)
     except KeyboardInterrupt:
         return _interrupted(options, here)

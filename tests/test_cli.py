@@ -163,9 +163,7 @@ def test_an_unwritable_store_is_one_line_and_2(store: Path, capsys: pytest.Captu
 def test_dry_run_trains_nothing_and_forecasts(
     store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.verbs import session
-
-    monkeypatch.setattr(session, "_measure", lambda options: lambda cell: 6.0)
+    monkeypatch.setattr("harness.verbs.dry_run._measure", lambda options: lambda cell: 6.0)
     assert train(store, "--dry-run") == 0
     out = capsys.readouterr().out
     assert "2 cells, 2 to train" in out and " with 1 at once" in out and "2 x  vanilla/resnet20/digits/T1" in out

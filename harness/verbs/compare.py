@@ -48,7 +48,7 @@ def placed(options: argparse.Namespace) -> argparse.Namespace:
 
 
 def make(options: argparse.Namespace, store: Store, identify: Identify) -> tuple[Plan, ...]:
-    """For `session`: what is to be trained."""
+    """For `run`: what is to be trained."""
     made = _pairing(options, identify)
     return (made.mine, made.rows) if options.train_baselines else (made.mine,)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import tables
@@ -18,8 +18,9 @@ from harness.plan import Plan, data_of, parse_only, plan, plan_cells
 from harness.plugins import load_plugins
 from harness.spec import Cell
 from harness.store import Store
+from harness.verbs.entry import Sight
 from harness.verbs.session import PROTOCOL, context_of, load_preset
-from harness.verbs.status import Sight, Standing, with_reasons
+from harness.verbs.status import Standing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,13 +92,20 @@ def _standings(
     found = {cell: store.glance(cell) for cell in dict.fromkeys(cell for made, _ in planned for cell in made.cells)}
     missing = {cell.key for cell, outcome in found.items() if outcome is None}
     waiting = {key: front.pid for front in fronts(store.root) for key in front.cells}
-    sight = Sight(store=store, queue=with_reasons(jobs, missing), waiting=waiting, retry=_retry(options, store))
+    sight = Sight(store=store, queue=_with_reasons(jobs, missing), waiting=waiting, retry=_retry(options, store))
     entries = {cell: sight.entry(cell, outcome) for cell, outcome in found.items()}
     for made, typed in planned:
         mine = tuple(entries[cell] for cell in made.cells)
         failed = [entry.cell for entry in mine if entry.kind == "failed"]
         on = _on(made, jobs) or next((f" --on {where}" for cell in failed if (where := _noted(cell, store))), "")
         yield Standing(plan=made, entries=mine, command=typed + on if typed else "")
+
+
+def _with_reasons(jobs: Queue, keys: Collection[str]) -> Queue:
+    """How the jobs of these cells ended, where accounting knows."""
+    wanted = [task for task in jobs.over if any(key in keys for key in task.cells)]
+    known = {(task.array.name, task.index): task for task in queue.with_reasons(wanted)} if wanted else {}
+    return replace(jobs, over=tuple(known.get((task.array.name, task.index), task) for task in jobs.over))
 
 
 def _on(made: Plan, jobs: Queue) -> str:

@@ -30,7 +30,8 @@ from harness.spec import Cell
 from harness.store import Store, claim
 from harness.store.result import Progress
 from harness.verbs import standings, status
-from harness.verbs.status import Entry, Sight, Standing
+from harness.verbs.entry import Entry, Sight
+from harness.verbs.status import Standing
 from harness.verbs.watch import watch
 
 RETRY = "python -m harness run KEY --retry failed"

@@ -1,0 +1,78 @@
+"""`run --dry-run`: the cells, what is done, and what the rest will take of time and memory. Nothing is trained."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from harness import clusters, environment
+from harness.amounts import duration
+from harness.columns import columns
+from harness.errors import UserError
+from harness.forecast.memory import Device, fits, memory
+from harness.forecast.time import forecast
+from harness.jobs import launch, remote
+from harness.plan import naming, without_seed
+from harness.spec import Cell
+from harness.store import Store
+from harness.verbs.entry import describe
+from harness.verbs.run import Make, Say, remotely
+from harness.verbs.session import all_cells, at_hand, plans_of
+
+
+def dry_run(options: argparse.Namespace, say: Say, make: Make | None = None) -> str:
+    """The cells, what is done, how long the rest will take, and in how much memory."""
+    how = remotely(options) if options.on not in clusters.HERE else None
+    options.data = how.data_root if how is not None else options.data
+    store, missing = Store(options.store), dict[str, UserError]()
+    plans = (make or plans_of)(options, store, at_hand(options.data, store, missing))
+    rows, todo, name = [], [], naming(plans)
+    for cell in all_cells(plans):
+        kind, text = describe(cell, store.outcome(cell), store)
+        rows.append((kind, cell.key, name(cell), "no data" if kind == "missing" and cell.dataset in missing else text))
+        if kind == "missing" or (kind == "failed" and options.retry == "failed"):
+            todo.append(cell)
+    able = [cell for cell in todo if cell.dataset not in missing]
+    say([*missing.values(), *store.problems])
+    lines = [f"{len(rows)} cells, {len(todo)} to train"]
+    if how is not None:
+        return "\n".join(
+            [columns(rows), *lines, *remote.needs(todo, how, name), *remote.preview(able, store, how, name)]
+        )
+    environment.limit_threads(options.threads)
+    default = launch.default_jobs(options.on, environment.gpus(), options.threads)
+    jobs = min(options.jobs or default, max(1, len(able)))
+    here = _device(jobs)
+    small = [cell for cell in able if fits(_total(cell, cell.recipe.batch, options.recompute), here.gib)]
+    expected = forecast(small, _measure(options), jobs)
+    if expected.costs:
+        lines.append(f"about {duration(expected.wall_seconds)} with {jobs} at once, by a few steps of each shape here:")
+        costs = [
+            (f"{c.cells} x", without_seed(name(c.cell)), f"{duration(c.seconds_per_cell)} each") for c in expected.costs
+        ]
+        lines.append(columns(costs, indent="  "))
+    lines += memory(todo, _total, here, options.recompute, name)
+    return "\n".join([columns(rows), *lines] if rows else lines)
+
+
+def _measure(options: argparse.Namespace) -> Callable[[Cell], float]:
+    def measure(cell: Cell) -> float:
+        from harness.train.worker import time_step
+
+        return time_step(cell, options.data, recompute=options.recompute)
+
+    return measure
+
+
+def _device(jobs: int) -> Device:
+    """What the cells of a run here share."""
+    if gpus := environment.gpus():
+        cells, gib = -(-jobs // len(gpus)), environment.gpu_memory_gib()
+        return Device(gib=gib, cells=cells, fewer=f"--jobs {len(gpus)}")
+    return Device(noun="machine", gib=environment.memory_gib() or None, cells=jobs, fewer="--jobs 1")
+
+
+def _total(cell: Cell, batch: int, recompute: str) -> int | None:
+    from harness.measure.footprint import total
+
+    return total(cell, batch, recompute)  # type: ignore[arg-type]

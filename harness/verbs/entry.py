@@ -1,0 +1,211 @@
+"""Where one cell stands, by what the store says of it and its queue: done, running, queued, failed or missing."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.amounts import duration
+from harness.jobs.queue import UNKNOWN, Queue, Task
+from harness.spec import Cell
+from harness.store import Store
+from harness.store.result import Failure, Progress, Result, Summary
+
+LAST_WORDS = 2000
+"""Characters at the end of a job's own log in which its last line is looked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One cell: where it stands, a line about it, and what the line is made of."""
+
+    cell: Cell
+    kind: str
+    text: str
+    job: str = ""
+    node: str = ""
+    epoch: int | None = None
+    accuracy: float | None = None
+    images_per_second: float | None = None
+    seconds: float | None = None
+    """It took, or (while it runs) it will still take."""
+    preempted: int = 0
+    """How often its job was requeued."""
+    reason: str = ""
+    log: str = ""
+    retry: str = ""
+    """What to type to try a failed one again."""
+
+    @property
+    def notable(self) -> bool:
+        """To be shown without being asked for: it runs, or needs somebody."""
+        return self.kind in ("running", "failed") or (self.kind == "missing" and bool(self.reason))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """All that is looked at: the store, its jobs on clusters, and how a cell is tried again."""
+
+    store: Store
+    queue: Queue = field(default_factory=Queue)
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """Cell key -> the process of this host that is to train it in its run."""
+    retry: Callable[[Cell, Task | None], str] = lambda cell, task: ""
+
+    @functools.cached_property
+    def ended(self) -> frozenset[str]:
+        """Jobs that are over, as claims name them."""
+        return frozenset(task.place for task in self.queue.over if task.job)
+
+    def entry(self, cell: Cell, outcome: Result | Summary | Failure | Progress | None) -> Entry:
+        """Where `cell` stands, by what the store says of it and the queue."""
+        task = self.queue.by_cell.get(cell.key)
+        if isinstance(outcome, Result | Summary):
+            return _done(cell, outcome)
+        if isinstance(outcome, Progress):
+            if not self._over(outcome, task):
+                return _running(cell, outcome, task)
+            outcome = self.store.failure(cell)
+        if task is not None:
+            return self._queued(cell, task)
+        if outcome is not None:
+            return self._failed(cell, outcome)
+        if cell.key in self.waiting:
+            return Entry(cell=cell, kind="queued", text=f"in the run of process {self.waiting[cell.key]} here")
+        return self._missing(cell)
+
+    def _over(self, said: Progress, task: Task | None) -> bool:
+        """Whether SLURM knows that the job which claimed the cell has stopped, silent though its claim is."""
+        if task is not None and task.place == said.job:
+            waits = task.state in ("PENDING", "REQUEUED", "REQUEUE_HOLD")
+            return waits or (task.state != UNKNOWN and task.restarts > said.restarts)
+        return said.job in self.ended
+
+    def _queued(self, cell: Cell, task: Task) -> Entry:
+        said = self.store.progress(cell)
+        parts = [f"job {task.job}" if task.job else "being submitted"]
+        parts += [f"preempted ×{task.restarts}"] if task.restarts else []
+        parts += [f"had reached epoch {said.epoch}/{said.epochs}"] if said is not None and said.epoch else []
+        if task.runs:
+            parts.append(f"starting on {task.node}")
+        elif task.state == UNKNOWN:
+            parts.append("its cluster cannot be asked")
+        else:
+            parts.append(task.reason or task.state.lower())
+        return Entry(
+            cell=cell,
+            kind="queued",
+            text=", ".join(parts),
+            job=task.job,
+            node=task.node,
+            epoch=said.epoch if said is not None else None,
+            preempted=task.restarts,
+            reason="" if task.runs else task.reason,
+        )
+
+    def _failed(self, cell: Cell, failure: Failure) -> Entry:
+        task = self.queue.ended.get(cell.key)
+        log, retry = self._log(cell, task), self.retry(cell, task)
+        times = f" (attempt {failure.attempts})" if failure.attempts > 1 else ""
+        parts = [f"{failure.kind} at epoch {failure.epoch}: {failure.reason}{times}", f"log: {log}"]
+        return Entry(
+            cell=cell,
+            kind="failed",
+            text="; ".join([*parts, *([f"retry: {retry}"] if retry else [])]),
+            job=task.job if task is not None else "",
+            epoch=failure.epoch,
+            reason=failure.reason,
+            log=log,
+            retry=retry,
+        )
+
+    def _missing(self, cell: Cell) -> Entry:
+        """Never begun, stopped on the way, or given to a job that has ended without a word."""
+        said, task = self.store.progress(cell), self.queue.ended.get(cell.key)
+        begun = "" if said is None else f"stopped at epoch {said.epoch}/{said.epochs}, to be gone on with"
+        if task is None:
+            return Entry(cell=cell, kind="missing", text=begun, epoch=said.epoch if said is not None else None)
+        reason, log = _how_it_ended(task), str(task.log if task.log.exists() else self.store.log(cell))
+        return Entry(
+            cell=cell,
+            kind="missing",
+            text="; ".join(part for part in (reason, begun, f"log: {log}" if Path(log).exists() else "") if part),
+            job=task.job,
+            epoch=said.epoch if said is not None else None,
+            reason=reason,
+            log=log,
+        )
+
+    def _log(self, cell: Cell, task: Task | None) -> str:
+        """The cell's, or that of the job which did not come so far."""
+        log = self.store.log(cell)
+        return str(task.log if task is not None and task.job and not log.exists() and task.log.exists() else log)
+
+
+def describe(cell: Cell, outcome: Result | Failure | Progress | None, store: Store) -> tuple[str, str]:
+    """Kind, and a line about it, by the store alone."""
+    entry = Sight(store=store).entry(cell, outcome)
+    return entry.kind, entry.text
+
+
+def _done(cell: Cell, result: Result | Summary) -> Entry:
+    return Entry(
+        cell=cell,
+        kind="done",
+        text=f"{result.accuracy:.2f} % in {duration(result.seconds)}",
+        epoch=cell.recipe.epochs,
+        accuracy=result.accuracy,
+        seconds=result.seconds,
+    )
+
+
+def _running(cell: Cell, said: Progress, task: Task | None) -> Entry:
+    job = said.job.partition(":")[2]
+    node = task.node if task is not None and task.place == said.job and task.node else said.host
+    restarts = max(said.restarts, task.restarts if task is not None else 0)
+    parts = [f"epoch {said.epoch}/{said.epochs}" if said.epoch else "starting"]
+    if said.epoch:
+        parts += [] if said.accuracy is None else [f"{said.accuracy:.2f} %"]
+        parts += [f"{said.images_per_second:,.0f} images/s", f"{duration(said.seconds_left)} left"]
+    parts.append(f"job {job} on {node}" if job else f"on {node} (process {said.pid})")
+    limit = task.seconds_left if task is not None else None
+    if said.epoch and limit is not None and limit < said.seconds_left:
+        parts.append(f"the job's time ends in {duration(limit)}")
+    parts += [f"preempted ×{restarts}"] if restarts else []
+    return Entry(
+        cell=cell,
+        kind="running",
+        text=", ".join(parts),
+        job=job,
+        node=node,
+        epoch=said.epoch,
+        accuracy=said.accuracy,
+        images_per_second=said.images_per_second,
+        seconds=said.seconds_left if said.epoch else None,
+        preempted=restarts,
+    )
+
+
+def _how_it_ended(task: Task) -> str:
+    """A job that has left no result of a cell."""
+    if not task.job:
+        return "its job was never submitted"
+    if task.cancelled:
+        return f"job {task.job} was cancelled"
+    how = task.reason or _last_line(task)
+    return f"job {task.job} ended without a result" + (f": {how}" if how else "")
+
+
+def _last_line(task: Task) -> str:
+    """Of what an ended job itself, or SLURM about it, has said; submitit's and srun's own words say nothing of why."""
+    try:
+        with task.log.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - LAST_WORDS))
+            lines = file.read().decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    told = (line.strip() for line in reversed(lines) if not line.startswith(("submitit INFO", "srun:")))
+    return next((line for line in told if line), "")

@@ -1,0 +1,166 @@
+"""`run`: train what is missing, here or on a cluster, then look again."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import amounts, environment
+from harness.errors import UserError, UserErrors
+from harness.plan import Identify, Plan, State, naming, state
+from harness.plugins import absolute
+from harness.spec import Cell
+from harness.store import Store
+from harness.verbs.session import Seen, all_cells, at_hand, plans_of
+
+if TYPE_CHECKING:
+    from harness.jobs.submit import How
+
+Say = Callable[[Sequence[UserError]], None]
+"""Tells the user of problems at once, before hours of work."""
+Tell = Callable[[str], None]
+"""Tells the user what was done, a line."""
+Make = Callable[[argparse.Namespace, Store, Identify], tuple[Plan, ...]]
+"""What is to be trained, where it is not the targets of the command line: as `plans_of`."""
+
+
+def train(options: argparse.Namespace, say: Say, make: Make | None = None) -> Seen:
+    """For `run`: train what is missing. Raises UserError if nothing can be done at all, KeyboardInterrupt on Ctrl-C."""
+    store, missing = Store(options.store), dict[str, UserError]()
+    plans = (make or plans_of)(options, store, at_hand(options.data, store, missing))
+    store.prepare()
+    cells = _to_train(plans, store, retry=options.retry == "failed")
+    able = [cell for cell in cells if cell.dataset not in missing]
+    if missing and not able and not any(state(plan, store).done for plan in plans):
+        raise UserErrors(missing.values())
+    say(store.problems)
+    ended = _launch(able, plans, store, options) if able else {}
+    return _seen_again(plans, options, ended, missing.values())
+
+
+def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None = None) -> Seen:
+    """For `run --on CLUSTER`: submit what is missing; with `--wait`, follow it to its end.
+
+    Raises UserError if nothing can be done at all, KeyboardInterrupt on Ctrl-C, which the jobs do not hear of.
+    """
+    from harness.jobs import remote
+
+    how = remotely(options)
+    store, missing = Store(options.store), dict[str, UserError]()
+    plans = (make or plans_of)(options, store, at_hand(how.data_root, store, missing))
+    store.prepare()
+
+    def able() -> list[Cell]:
+        found = [c for c in _to_train(plans, store, retry=options.retry == "failed") if c.dataset not in missing]
+        if missing and not found and not any(state(plan, store).done for plan in plans):
+            raise UserErrors(missing.values())
+        say(store.problems)
+        return found
+
+    sent = remote.send(able, store, how, tell)
+    if sent.queued:
+        tell(f"{amounts.count(len(sent.queued), 'cell')} in the queue already")
+    if sent.elsewhere:
+        tell(f"{amounts.count(len(sent.elsewhere), 'cell')} trained by another run")
+    problems, ended = [*missing.values(), *sent.problems], dict[str, str]()
+    if options.wait and sent.under_way:
+        ended = _follow(sent.under_way, plans, store, how)
+        remote.tidy(store, wait=True)
+    elif sent.under_way:
+        tell("the jobs go on without this terminal; how they fare: python -m harness status")
+    return _seen_again(plans, options, ended, problems, 0 if options.wait else len(sent.under_way))
+
+
+def _to_train(plans: Sequence[Plan], store: Store, *, retry: bool) -> list[Cell]:
+    """Cells without a result, those that run elsewhere included; damaged results are set aside, failures forgiven."""
+    states = [state(plan, store) for plan in plans]
+    failed = dict.fromkeys(cell for s in states for cell in s.failed)
+    todo = [cell for cell in all_cells(plans) if not any(cell in s.done for s in states)]
+    for cell in todo:
+        store.set_aside(cell)
+        if retry and cell in failed:
+            store.forgive(cell)
+    return [cell for cell in todo if retry or cell not in failed]
+
+
+def _launch(cells: Sequence[Cell], plans: Sequence[Plan], store: Store, options: argparse.Namespace) -> dict[str, str]:
+    from rich.console import Console
+
+    from harness.jobs import launch
+    from harness.jobs.progress import Monitor
+
+    os.environ[environment.COMMAND] = environment.command_line(sys.argv[1:])
+    gpus = environment.gpus()
+    default = launch.default_jobs(options.on, gpus, options.threads)
+    jobs = 1 if options.on == "inline" else options.jobs or default
+    how = launch.Options(
+        on=options.on,
+        jobs=jobs,
+        threads=options.threads,
+        data_root=options.data.resolve() if options.data else None,
+        plugins=absolute(options.plugin),
+        recompute=options.recompute,
+        gpus=gpus if options.on == "local" else (),
+    )
+    console = Console(stderr=True)
+    with Monitor(cells, len(all_cells(plans)) - len(cells), store, jobs, console, naming(plans)) as monitor:
+        return launch.run(cells, store, how, monitor.watch)
+
+
+def remotely(options: argparse.Namespace) -> How:
+    """Raises UserError for an unknown cluster, and where there is no SLURM."""
+    from harness import clusters, slurm
+    from harness.jobs.submit import How
+
+    profile = clusters.load(options.on, options.store)
+    slurm.require()
+    data_root = options.data or (Path(profile.data).expanduser() if profile.data else None)
+    return How(
+        profile=profile,
+        on=str(Path(options.on).resolve()) if Path(options.on).suffix == ".toml" else options.on,
+        store_root=options.store.resolve(),
+        threads=options.threads,
+        data_root=data_root.resolve() if data_root else None,
+        plugins=absolute(options.plugin),
+        recompute=options.recompute,
+        command=environment.command_line(sys.argv[1:]),
+    )
+
+
+def _follow(cells: Sequence[Cell], plans: Sequence[Plan], store: Store, how: How) -> dict[str, str]:
+    from rich.console import Console
+
+    from harness.jobs import remote
+    from harness.jobs.progress import Monitor
+
+    at_once = min(len(cells), how.profile.parallel * how.profile.pack)
+    done, console = len(all_cells(plans)) - len(cells), Console(stderr=True)
+    with Monitor(cells, done, store, at_once, console, naming(plans)) as monitor:
+        return remote.follow(cells, store, monitor.watch)
+
+
+def _seen_again(
+    plans: tuple[Plan, ...],
+    options: argparse.Namespace,
+    ended: Mapping[str, str],
+    problems: Iterable[UserError],
+    under_way: int = 0,
+) -> Seen:
+    """What the store holds after a run, and what went wrong in it."""
+    again = Store(options.store)  # forgets what was said of files that were moved aside since
+    states = tuple(state(plan, again) for plan in plans)
+    errors = dict.fromkeys(text.removeprefix("error: ") for text in ended.values() if text.startswith("error: "))
+    said = [*problems, *again.problems, *(UserError(line) for line in errors), *_failed(states, options)]
+    return Seen(plans=plans, states=states, problems=tuple(said), under_way=under_way)
+
+
+def _failed(states: Sequence[State], options: argparse.Namespace) -> list[UserError]:
+    failed = len(dict.fromkeys(cell for s in states for cell in s.failed))
+    again = options.command if options.retry else f"{options.command} --retry failed"
+    return (
+        [UserError(f"{amounts.count(failed, 'cell')} failed", to_type=f"to try again, type: {again}")] if failed else []
+    )
