@@ -1,8 +1,9 @@
-"""Amounts as people write them: durations, sizes, counts."""
+"""Amounts as people write them: durations, sizes, counts, signs."""
 
 from __future__ import annotations
 
 GIB = 2**30
+MINUS = "\N{MINUS SIGN}"
 
 
 def duration(seconds: float) -> str:

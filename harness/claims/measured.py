@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.amounts import MINUS
 from harness.claims.collect import collect
 from harness.claims.evidence import Evidence, Fold, Paired, Part, Ratio
 from harness.claims.judging import (
@@ -19,7 +20,7 @@ from harness.claims.judging import (
     judgeable,
     together,
 )
-from harness.claims.printed import MINUS, signed
+from harness.claims.printed import signed
 from harness.claims.spec import Claim
 from harness.plan import Plan
 from harness.spec import Table

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import get_args
 
+from harness.amounts import MINUS
 from harness.claims.evidence import Evidence, Pair, Paired
 from harness.claims.spec import Compare, Converges, Flatter, Place, Spread, pairs
 from harness.plan import Line
@@ -22,7 +23,6 @@ from harness.store.probes import Landscape, Statistics, area
 from harness.store.result import Failure, Progress, Result
 from harness.tables import display
 
-MINUS = "\N{MINUS SIGN}"
 SAME = ("dataset", "data", "recipe")
 """What the cells of both rows must share; seeds pair them, and what the claim is about may differ."""
 

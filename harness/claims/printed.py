@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.amounts import MINUS
 from harness.claims.spec import Check, Cites, Claim, Compare, Contains, Place, Spread, pairs, select
 from harness.spec import Table
 from harness.tables import display, table_label
-
-MINUS = "\N{MINUS SIGN}"
 
 
 class PrintedVerdict(StrEnum):

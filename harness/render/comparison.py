@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.amounts import MINUS
 from harness.comparison import Compared, Finding, spread
 from harness.plan import Line as Planned
 from harness.render.latex import escape
@@ -12,7 +13,6 @@ from harness.render.page import Column, Line, Page, Tone
 from harness.stats import CONFIDENCE, Sample, power
 from harness.tables import display, method_label, table_label
 
-MINUS = "\N{MINUS SIGN}"
 TONES: dict[Finding, Tone] = {
     Finding.BETTER: "good",
     Finding.WORSE: "bad",

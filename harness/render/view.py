@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.amounts import MINUS
 from harness.plan import Line as Planned
 from harness.plan import Plan
 from harness.render.page import SUPERSCRIPTS, Column, Line, Page, Tone, rows_text
@@ -35,7 +36,6 @@ COLUMNS = (
 )
 RESOLUTION = 0.5
 """Percentage points for which the page says how many seeds would tell them: about the smaller gains of Table 1."""
-MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,7 +53,8 @@ class Ledger:
 
 def pages(options: argparse.Namespace) -> tuple[list[Page], tuple[UserError, ...]]:
     """What `claims` prints: the ledger, or with `--explain` the arithmetic of each claim chosen."""
-    from harness.render.claims import claims_page, explained
+    from harness.render.claims import claims_page
+    from harness.render.explanation import explained
 
     found = ledger(options)
     said = {"protocol": found.protocol, "preset": found.preset}

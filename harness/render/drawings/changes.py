@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.amounts import MINUS
 from harness.render import look
 from harness.render.drawn import Drawn, Group, Sketch
 from harness.stats import Sample, by_seed, paired
@@ -21,7 +22,6 @@ LINE = 0.34
 AROUND = 0.85
 """Height of a panel beside its rows."""
 WIDTH = 6.8
-MINUS = "\N{MINUS SIGN}"
 
 
 @look.styled
