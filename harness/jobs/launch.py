@@ -133,12 +133,13 @@ class Front:
         elsewhere = [cell for cell in waiting if self._store.holder(cell) is not None]
         able = [cell for cell in waiting if cell not in elsewhere]
         self._watch.elsewhere(elsewhere)
-        for number, _ in zip(free, able, strict=False):
+        at_none_yet = sum(slot.cell is None for slot in self._slots.values())
+        for number, first in zip(free, range(at_none_yet, len(able)), strict=False):
             try:
                 with _interrupts_held():  # until it is noted, so that no job is forgotten
-                    self._submit(number, able, folder)
+                    self._submit(number, able[first:] + able[:first], folder)  # each begins with another cell
             except OSError as error:
-                self._end(able[0], f"error: {durable.unwritable(folder, error)}")
+                self._end(able[first], f"error: {durable.unwritable(folder, error)}")
         if self._options.on == "inline":
             self._listen()
 
@@ -193,7 +194,7 @@ class Front:
             return
         slot.cell = None
         if status in ("busy", "interrupted"):
-            self._watch.paused(cell)
+            self._pause(cell)
         else:
             self._end(cell, status)
 
@@ -205,6 +206,7 @@ class Front:
             if "interrupted" in statuses.values() and self._options.on == "inline":  # the Ctrl-C was ours
                 raise KeyboardInterrupt
         elif cell := slot.cell or next(iter(self._waiting()), None):  # at none yet: the next is as good as any to blame
+            slot.cell = None
             if statuses is None:
                 self._after_death(cell)
             else:
@@ -214,9 +216,14 @@ class Front:
     def _after_death(self, cell: Cell) -> None:
         status = self._deaths.after(cell)
         if status is None:
-            self._watch.paused(cell)
+            self._pause(cell)
         else:
             self._end(cell, status)
+
+    def _pause(self, cell: Cell) -> None:
+        """Unless another of our jobs is at it: the one that was faster to claim it."""
+        if all(slot.cell is not cell for slot in self._slots.values()):
+            self._watch.paused(cell)
 
     def _end(self, cell: Cell, status: str) -> None:
         del self.open[cell.key]

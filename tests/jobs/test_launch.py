@@ -77,6 +77,18 @@ def test_never_more_than_jobs_at_once(store: Store) -> None:
     assert 1 <= most_at_once(store) <= 2
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_jobs_that_begin_together_do_not_race_for_a_cell(store: Store, number: int) -> None:
+    cells = [make_cell(seed) for seed in range(number)]
+    paused: list[int] = []
+    watch = Watch(paused=lambda cell: paused.append(cell.seed))
+    launch.run(cells, store, Options(jobs=2), watch, stand_in.claim_late)
+    begun = (store.root / "begun.txt").read_text().split()
+    assert len(begun) >= number and set(begun[:2]) == {cell.key for cell in cells}
+    assert number > 1 or len(begun) == 1, "one cell, two jobs"
+    assert not paused, "said to wait while it is trained"
+
+
 @pytest.mark.parametrize("on", PLACES)
 def test_a_failed_cell_does_not_stop_the_others(store: Store, on: str) -> None:
     cells = [make_cell(seed) for seed in range(3)]
