@@ -65,8 +65,13 @@ def test_the_page_as_it_stands(stage: Stage) -> None:
         "HARNESS_CACHE": "cache",
     }
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    before = {"make setup": stand_in(), 'python -m harness merge "$OTHER_STORE"': 'cp -r results/runs "$OTHER_STORE"'}
     lines = commands(PAGE)
+    (logs,) = (line for line in lines if " logs " in line)
+    before = {
+        "make setup": stand_in(),
+        logs: f"for _ in $(seq 300); do {logs} > /dev/null && break; sleep 1; done",  # a reader looks when it has begun
+        'python -m harness merge "$OTHER_STORE"': 'cp -r results/runs "$OTHER_STORE"',
+    }
     assert set(before) <= set(lines)
     done = subprocess.run(
         ["bash"],
