@@ -11,7 +11,7 @@ from harness.jobs import queue
 from harness.store import Store
 
 SECONDS = 90.0
-"""Of training, on this machine. A job may take 60, and SLURM says that its time is up when 15 to 45 of them are over."""
+"""Of training, on this machine. A job may take 60, and SLURM says its time is up when 15 to 45 of them are over."""
 TRIED = 30
 """Epochs that tell how long one takes."""
 
