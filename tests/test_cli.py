@@ -13,6 +13,7 @@ import pytest
 import stand_in
 
 from harness.cli import main
+from harness.errors import UserError
 from harness.jobs import launch
 from harness.store import Store
 
@@ -151,6 +152,22 @@ def test_missing_data_is_one_line_a_set_and_2(store: Path, capsys: pytest.Captur
     assert run(store, "run", "table6", "--data", str(store.parent / "empty")) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and all(line.startswith("harness: ") and "--data" in line for line in lines)
+
+
+def test_data_that_is_gone_is_no_matter_where_all_is_trained(
+    store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert train(store) == 0
+
+    def gone(name: str, root: Path | None) -> str:
+        raise UserError(f"no {name} here")
+
+    monkeypatch.setattr("harness.data.identify", gone)
+    capsys.readouterr()
+    assert train(store) == 0
+    assert capsys.readouterr().err == ""
+    assert train(store, "--seeds", "1,2,3") == 1
+    assert capsys.readouterr().err == "harness: no digits here\n"
 
 
 def test_an_unwritable_store_is_one_line_and_2(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

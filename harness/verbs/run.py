@@ -39,7 +39,7 @@ def train(options: argparse.Namespace, say: Say, make: Make | None = None) -> Se
         raise UserErrors(missing.values())
     say(store.problems)
     ended = _launch(able, plans, store, options) if able else {}
-    return _seen_again(plans, options, ended, missing.values())
+    return _seen_again(plans, options, ended, _wanted(missing, plans, store))
 
 
 def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None = None) -> Seen:
@@ -66,7 +66,7 @@ def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None 
         tell(f"{amounts.count(len(sent.queued), 'cell')} in the queue already")
     if sent.elsewhere:
         tell(f"{amounts.count(len(sent.elsewhere), 'cell')} trained by another run")
-    problems, ended = [*missing.values(), *sent.problems], dict[str, str]()
+    problems, ended = [*_wanted(missing, plans, store), *sent.problems], dict[str, str]()
     if options.wait and sent.under_way:
         ended = _follow(sent.under_way, plans, store, how)
         remote.tidy(store, wait=True)
@@ -85,6 +85,12 @@ def _to_train(plans: Sequence[Plan], store: Store, *, retry: bool) -> list[Cell]
         if retry and cell in failed:
             store.forgive(cell)
     return [cell for cell in todo if retry or cell not in failed]
+
+
+def _wanted(missing: Mapping[str, UserError], plans: Sequence[Plan], store: Store) -> list[UserError]:
+    """Why data sets are not here, of those that something is still to be trained on."""
+    wanted = {cell.dataset for plan in plans for cell in (set(plan.cells) - set(state(plan, store).done))}
+    return [error for dataset, error in missing.items() if dataset in wanted]
 
 
 def _launch(cells: Sequence[Cell], plans: Sequence[Plan], store: Store, options: argparse.Namespace) -> dict[str, str]:
