@@ -18,8 +18,8 @@ demo: $(READY) ## Table 1 on the bundled digits: trains what is missing (minutes
 	@begin=$$(date +%s); $(BIN)/python -m harness run table1 --preset smoke $(ARGS); code=$$?; \
 	took=$$(($$(date +%s) - begin)); echo "demo: $$((took / 60)) min $$((took % 60)) s" >&2; exit $$code
 
-test: $(READY) ## the tests; ARGS="-k fold" narrows them down
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## the tests, on up to four cores; ARGS="-k fold" narrows them down, ARGS="-n 0" takes one process
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-slurm: $(READY) ## the tests on a SLURM cluster of two nodes, started here; ARGS=--short takes minutes
 	@$(BIN)/python slurm/testcluster.py check >/dev/null

@@ -12,6 +12,11 @@ from fake_slurm import FakeSlurm
 from harness import slurm
 
 
+def pytest_configure() -> None:
+    """What is printed for a terminal is told by its width: the same one, whatever the tests run in."""
+    os.environ["COLUMNS"] = "120"
+
+
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]:
     """A SLURM whose commands stand first on PATH and answer from files."""
