@@ -89,7 +89,7 @@ def _to_train(plans: Sequence[Plan], store: Store, *, retry: bool) -> list[Cell]
 
 def _wanted(missing: Mapping[str, UserError], plans: Sequence[Plan], store: Store) -> list[UserError]:
     """Why data sets are not here, of those that something is still to be trained on."""
-    wanted = {cell.dataset for plan in plans for cell in (set(plan.cells) - set(state(plan, store).done))}
+    wanted = {cell.dataset for plan in plans for cell in set(plan.cells) - set(state(plan, store).done)}
     return [error for dataset, error in missing.items() if dataset in wanted]
 
 

@@ -33,7 +33,6 @@ BASE = (60.0, 61.5, 59.25, 60.75)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Table 1 at preset cpu, three seeds, finished but for the curves' ends."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
     made = Store("runs")
     for line in planned("table1", "cpu").lines:
         for cell in line.cells:
