@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from pathlib import Path
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -18,19 +19,27 @@ def saved_bytes(forward: Callable[[], Tensor], network: nn.Module) -> int:
 
     On the meta device too, where storages have a size and no address.
     """
+    kept: WeakSet[Saved] = WeakSet()
+
+    def pack(tensor: Tensor) -> Saved:
+        kept.add(saved := Saved(tensor))
+        return saved
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved.tensor):
+        output = forward()
     own = {_identity(tensor) for tensor in (*network.parameters(), *network.buffers())}
-    kept: dict[int, int] = {}
+    sizes = {_identity(saved.tensor): saved.tensor.untyped_storage().nbytes() for saved in kept}
+    del output  # until here the graph is alive, and with it all that it keeps
+    return sum(size for identity, size in sizes.items() if identity not in own)
 
-    def pack(tensor: Tensor) -> Tensor:
-        if _identity(tensor) not in own:
-            kept[_identity(tensor)] = tensor.untyped_storage().nbytes()
-        return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        output = forward()  # alive until all is counted: a freed storage's place may be taken by another
-        total = sum(kept.values())
-    del output
-    return total
+class Saved:
+    """A tensor for as long as the graph wants it: what a result nobody uses saved goes with that result."""
+
+    __slots__ = ("__weakref__", "tensor")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor.detach()  # a result that its own graph keeps would keep that graph
 
 
 def _identity(tensor: Tensor) -> int:

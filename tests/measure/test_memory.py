@@ -21,6 +21,17 @@ def test_a_storage_is_counted_once() -> None:
     assert saved_bytes(lambda: x * x, network) == MIB
 
 
+def test_what_a_result_nobody_uses_has_saved_is_not_counted() -> None:
+    x = torch.randn(256, 1024, requires_grad=True)
+
+    def forward() -> torch.Tensor:
+        for _ in range(3):
+            x.exp()  # saves its result, and goes
+        return x.exp().sigmoid()  # the first saves its result, the second as well
+
+    assert saved_bytes(forward, nn.Identity()) == 2 * MIB
+
+
 def test_the_peak_sees_what_a_step_frees_again() -> None:
     def step() -> None:
         torch.ones(64, MIB // 4).sum()

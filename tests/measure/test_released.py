@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
 import baselines
 from harness.measure.implementations import Stepper
+from harness.measure.memory import MIB
 from harness.measure.released import released
 from harness.measure.spec import Setting
 
 CPU = torch.device("cpu")
+PARITY = Path(__file__).parents[1] / "parity"
 
 
 @pytest.mark.parametrize("surrogate", ["tanh", "ste"])
@@ -36,11 +41,17 @@ def test_the_same_logits_gradients_and_statistics_as_ours(method: str, surrogate
             torch.testing.assert_close(found, statistics[name], rtol=1e-9, atol=1e-12, msg=name)
 
 
-def test_it_saves_what_the_released_code_saves() -> None:
-    """240 MiB at width 16, T = 4, batch 32, measured in that code; an eighth of it at a batch of four."""
-    setting = Setting(architecture="resnet20", width=0.25, timesteps=4, batch=4, method="mpbn")
-    saved = Stepper("released semantics", setting, CPU, "tanh").memory(CPU)["MiB saved"]
-    assert saved == pytest.approx(240 / 8, rel=0.03)
+@pytest.mark.parametrize("timesteps", [1, 2, 4])
+@pytest.mark.parametrize("method", ["mpbn", "vanilla"])
+@pytest.mark.parametrize("architecture", ["resnet20", "vgg16"])
+def test_it_saves_what_the_released_code_saves(architecture: str, method: str, timesteps: int) -> None:
+    """To the byte what was counted in that code itself (`tests/parity/produce.py`)."""
+    with np.load(PARITY / f"{architecture}.npz") as arrays:
+        counted, batch = int(arrays[f"{method}/{timesteps}/saved"]), len(arrays["images"])
+    setting = Setting(architecture=architecture, width=1 / 16, timesteps=timesteps, batch=batch, method=method)
+    step = Stepper("released semantics", setting, CPU, "tanh")
+    step.network.double()
+    assert step.memory(CPU)["MiB saved"] == counted / MIB
 
 
 def test_what_the_released_code_cannot_build_is_refused() -> None:

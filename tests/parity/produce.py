@@ -30,6 +30,7 @@ Each file holds, under the released names:
     METHOD/T/parameters           after them, kept as the gradients are
     METHOD/T/statistics           running means and variances after them, whole, in the order of the released buffers
     METHOD/T/evaluated, fired     logits and spikes a layer in evaluation mode then, on the images of step 0
+    METHOD/T/saved                bytes that a forward pass of training keeps for its backward pass
     statistics/METHOD             names of those buffers
 """
 
@@ -47,6 +48,8 @@ import numpy as np
 import torch
 from summary import batch, summarise
 from torch import Tensor, nn
+
+from harness.measure.memory import saved_bytes
 
 THIN = 16
 CLASSES, BATCH, STEPS = 10, 3, 3
@@ -174,6 +177,9 @@ def run(model: nn.Module, images: np.ndarray, labels: Tensor) -> dict[str, np.nd
         model(torch.from_numpy(batch(images, 0)))
     out["evaluated"] = logits().numpy()
     out["fired"] = np.array([int(spikes.sum().round()) for spikes in seen.values()])
+    model.train()
+    first, target = torch.from_numpy(batch(images, 0)), labels[0].clone()  # a storage of its own
+    out["saved"] = np.array(saved_bytes(lambda: nn.functional.cross_entropy(model(first), target), model))
     return out
 
 
