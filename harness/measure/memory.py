@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from pathlib import Path
-from weakref import WeakSet
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -19,27 +19,20 @@ def saved_bytes(forward: Callable[[], Tensor], network: nn.Module) -> int:
 
     On the meta device too, where storages have a size and no address.
     """
-    kept: WeakSet[Saved] = WeakSet()
+    packed: list[ref[Tensor]] = []
 
-    def pack(tensor: Tensor) -> Saved:
-        kept.add(saved := Saved(tensor))
+    def pack(tensor: Tensor) -> Tensor:
+        saved = tensor.detach()  # a result that its own graph keeps would keep that graph
+        packed.append(ref(saved))
         return saved
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved.tensor):
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved):
         output = forward()
+    kept = [saved for reference in packed if (saved := reference()) is not None]  # not what went with an unused result
+    del output
     own = {_identity(tensor) for tensor in (*network.parameters(), *network.buffers())}
-    sizes = {_identity(saved.tensor): saved.tensor.untyped_storage().nbytes() for saved in kept}
-    del output  # until here the graph is alive, and with it all that it keeps
+    sizes = {_identity(tensor): tensor.untyped_storage().nbytes() for tensor in kept}
     return sum(size for identity, size in sizes.items() if identity not in own)
-
-
-class Saved:
-    """A tensor for as long as the graph wants it: what a result nobody uses saved goes with that result."""
-
-    __slots__ = ("__weakref__", "tensor")
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor.detach()  # a result that its own graph keeps would keep that graph
 
 
 def _identity(tensor: Tensor) -> int:
