@@ -84,7 +84,7 @@ def pairing(
 
     `only` selects rows; its methods are those of the rows. Raises UserError if there is nothing to compare with.
     """
-    others = replace(context, plugins={m: source for m, source in context.plugins.items() if m not in methods})
+    others = replace(context, plugins=tuple(m for m in context.plugins if m not in methods))
     rows = plan(table, others, only=only, identify=identify)
     lines = tuple(line for line in rows.lines if line.cells and line.row.method not in methods)
     if not lines:
@@ -92,7 +92,7 @@ def pairing(
     settings = dict.fromkeys(setting(line.row) for line in lines)
     first = {setting(line.row): line.row for line in reversed(lines)}
     own = tuple(_own_row(method, first[each]) for each in settings for method in methods)
-    mine = {m: source for m, source in context.plugins.items() if m in methods}
+    mine = tuple(m for m in context.plugins if m in methods)
     made = plan(
         Table(name=table.name, title=table.title, row=own),
         replace(context, plugins=mine),

@@ -72,6 +72,11 @@ def names() -> list[str]:
     return sorted({*_FILES, *_SETS})
 
 
+def registered() -> dict[str, Dataset]:
+    """Those of a user's own."""
+    return {name: dataset for name, dataset in _SETS.items() if name not in _FILES}
+
+
 def describe(name: str) -> str:
     """First line of the docstring of the file that defines `name`, read without importing it."""
     if name in _FILES:

@@ -84,6 +84,8 @@ class Result(Record, frozen=True, kw_only=True):
     """Training time, all attempts together."""
     resumed: int = 0
     """How often it was taken up again from a checkpoint."""
+    attempts: tuple[dict[str, Any], ...] = ()
+    """What `environment` was in the attempts before the last one, whose work it went on with."""
 
     @property
     def accuracy(self) -> float:

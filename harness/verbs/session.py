@@ -11,6 +11,7 @@ from pathlib import Path
 import baselines
 from harness import data, tables
 from harness.errors import UserError
+from harness.identity.code import stamping
 from harness.plan import (
     Context,
     Identify,
@@ -22,7 +23,7 @@ from harness.plan import (
     state,
     stored_data,
 )
-from harness.plugins import load_plugins, source_of
+from harness.plugins import load_plugins
 from harness.spec import OFFICIAL, Cell, Figure, Preset, Protocol, Table
 from harness.store import Store
 
@@ -107,9 +108,7 @@ def context_for(options: argparse.Namespace) -> Context:
     return context_of(protocol, load_preset(options.preset), options.seeds, load_plugins(options.plugin))
 
 
-def context_of(
-    protocol: Protocol, preset: Preset | None, seeds: tuple[int, ...], plugins: Mapping[str, str]
-) -> Context:
+def context_of(protocol: Protocol, preset: Preset | None, seeds: tuple[int, ...], plugins: tuple[str, ...]) -> Context:
     return Context(
         protocol=protocol,
         preset=preset,
@@ -118,7 +117,7 @@ def context_of(
         architectures=baselines.ARCHITECTURES,
         datasets=data.names(),
         plugins=plugins,
-        source_of=source_of,
+        stamp=stamping(),
     )
 
 
