@@ -108,14 +108,14 @@ def _there() -> dict[tuple[Kind, str], object]:
     from harness import data
     from harness.data.augment import AUGMENTATIONS
 
-    found: dict[tuple[Kind, str], object] = {}
-    found |= {("method", name): METHODS.get(name) for name in METHODS.registered if not METHODS.builtin(name)}
-    found |= {
-        ("architecture", n): ARCHITECTURES.get(n) for n in ARCHITECTURES.registered if not ARCHITECTURES.builtin(n)
+    own: dict[Kind, Mapping[str, object]] = {
+        "method": {name: METHODS.get(name) for name in METHODS.registered if not METHODS.builtin(name)},
+        "architecture": {n: ARCHITECTURES.get(n) for n in ARCHITECTURES.registered if not ARCHITECTURES.builtin(n)},
+        "dataset": data.registered(),
+        "surrogate": SURROGATES,
+        "augmentation": AUGMENTATIONS,
     }
-    found |= {("dataset", name): value for name, value in data.registered().items()}
-    found |= {("surrogate", name): value for name, value in SURROGATES.items()}
-    return found | {("augmentation", name): value for name, value in AUGMENTATIONS.items()}
+    return {(kind, name): value for kind, values in own.items() for name, value in values.items()}
 
 
 @contextlib.contextmanager

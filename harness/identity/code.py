@@ -86,5 +86,9 @@ def _of_a_user(cell: Cell) -> tuple[dict[str, object], set[str]]:
 
 def _names(cell: Cell) -> Iterator[tuple[plugins.Kind, str]]:
     """All that a cell names and a plugin may have brought."""
-    yield from (("method", cell.method), ("architecture", cell.architecture), ("dataset", cell.dataset))
-    yield from (("surrogate", cell.recipe.surrogate), *(("augmentation", name) for name in cell.recipe.augmentation))
+    yield "method", cell.method
+    yield "architecture", cell.architecture
+    yield "dataset", cell.dataset
+    yield "surrogate", cell.recipe.surrogate
+    for name in cell.recipe.augmentation:
+        yield "augmentation", name
