@@ -178,6 +178,8 @@ def _select(parser: Parser) -> None:
         metavar="KEY=VALUE[,...]",
         help="method, architecture, dataset, timesteps, seed; several values: KEY=A|B",
     )
+    help = "judge runs that were not computed alike too: other threads, processor, torch"
+    group.add_argument("--mixed", action="store_true", help=help)
     _plugin(group)
 
 

@@ -48,6 +48,8 @@ class Plan:
     protocol: str
     preset: str | None
     lines: tuple[Line, ...]
+    mixed: bool = False
+    """Runs that were not computed alike are judged all the same: it was asked for."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -79,6 +81,8 @@ class Context:
     datasets: Container[str]
     plugins: tuple[str, ...] = ()
     """Methods that are added to every table as rows of their own."""
+    mixed: bool = False
+    """As of `Plan`."""
     stamp: Callable[[Cell], Cell] = lambda cell: cell
     """Puts into a cell what its key says of the code (`identity.code.stamping`)."""
 
@@ -99,7 +103,11 @@ def plan(
     if not lines:
         raise UserError("no row is left", f"{table.name}: --only", "the rows ask for other combinations; ask for less")
     made = Plan(
-        table=table, protocol=context.protocol.name, preset=context.preset.name if context.preset else None, lines=lines
+        table=table,
+        protocol=context.protocol.name,
+        preset=context.preset.name if context.preset else None,
+        lines=lines,
+        mixed=context.mixed,
     )
     return _with_data(made, identify) if identify else made
 

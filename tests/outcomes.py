@@ -32,7 +32,7 @@ def result(cell: Cell, accuracy: float, **changes: Any) -> Result:
 def metrics(result: Result) -> dict[str, object]:
     """All of a result that must repeat: everything but clocks, machine and the number of attempts."""
     everything = msgspec.to_builtins(result)
-    for name in ("environment", "started", "finished", "seconds", "resumed"):
+    for name in ("environment", "started", "finished", "seconds", "resumed", "attempts"):
         del everything[name]
     del everything["curve"]["seconds"]
     return everything

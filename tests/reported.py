@@ -16,7 +16,7 @@ ENVIRONMENT = {"cpu": "a <fast> one", "cores": 2, "device": "cpu", "python": "3.
 
 
 def planned(name: str = "table1", preset: str | None = "cpu") -> Plan:
-    options = Namespace(protocol=None, preset=preset, seeds=(0, 1, 2), plugin=[])
+    options = Namespace(protocol=None, preset=preset, seeds=(0, 1, 2), plugin=[], mixed=False)
     return plan(tables.load(name), session.context_for(options))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import baselines
@@ -105,7 +105,8 @@ def _cell(name: str, store: Store) -> Cell:
 
 def context_for(options: argparse.Namespace) -> Context:
     protocol = tables.load_protocol(options.protocol or PROTOCOL)
-    return context_of(protocol, load_preset(options.preset), options.seeds, load_plugins(options.plugin))
+    context = context_of(protocol, load_preset(options.preset), options.seeds, load_plugins(options.plugin))
+    return replace(context, mixed=options.mixed)
 
 
 def context_of(protocol: Protocol, preset: Preset | None, seeds: tuple[int, ...], plugins: tuple[str, ...]) -> Context:

@@ -67,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not known:
         print(f"bits not compared, no trace is of this kind of machine yet: {here}", file=sys.stderr)
     new["bits"][here] = bits
-    before = vouched.vouched() if vouched.LOCK.exists() else vouched.Vouched(raised={}, files={})
-    counts = {**before.raised, **{name: before.raised.get(name, 0) + 1 for name in raised}}
+    before = json.loads(vouched.LOCK.read_text())["raised"] if vouched.LOCK.exists() else {}
+    counts = {**before, **{name: before.get(name, 0) + 1 for name in raised}}
     durable.write(TRACES, _text(new))
     durable.write(vouched.LOCK, _text(msgspec.to_builtins(vouched.Vouched(raised=counts, files=vouched.hashes()))))
     print(f"vouched for: {len(vouched.hashes())} files, {len(new['traces'])} traces")
