@@ -37,6 +37,7 @@ STYLE = {
     "ytick.major.width": 0.6,
     "legend.frameon": False,
     "legend.handlelength": 3.4,
+    "text.parse_math": False,  # a label is what its author wrote: a lone $ is a dollar
     "svg.fonttype": "none",  # text stays text: to be searched, read aloud, restyled
     "svg.hashsalt": "harness",
     "pdf.fonttype": 42,  # TrueType, which journals ask for
