@@ -45,7 +45,7 @@ class Registry(Generic[Entry]):
         """Take `name` for `entry` and return it. Raises ValueError if the name is taken or none, TypeError for what
         is no such entry."""
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise ValueError(f"{str(name)[:60]!r} is no name for the {self.kind}; write {NAMED}")
+            raise ValueError(f"no {self.kind} can be called {str(name)[:60]!r}; write {NAMED}")
         if name in self._files:  # let the owner go first; a no-op when the owner is calling
             self._import(name)
         if name in self._entries:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import os
 import shlex
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INCOMPLETE
     except OSError as error:  # of a file that nothing nearer to it has an answer for
         complain([UserError((error.strerror or str(error)).lower(), str(error.filename or ""))])
-        return INCOMPLETE
+        return BAD_INPUT if error.errno == errno.ENAMETOOLONG else INCOMPLETE
 
 
 def _answer(given: list[str]) -> int:
@@ -276,7 +277,7 @@ def list_(options: argparse.Namespace) -> int:
 
     load_plugins(options.plugin)
     complain(clashes() if options.kind == "methods" else ())
-    rows = catalogue.entries(options.kind, options.store)
+    rows = catalogue.entries(options.kind)
     if options.format == "json":
         _write(as_json([{"name": name, "description": text} for name, text in rows]))
     else:

@@ -41,6 +41,14 @@ def keys(path: Path) -> frozenset[str]:
     return frozenset(_read(path))
 
 
+def there(path: Path) -> bool:
+    """Whether it is a file; a name that no file system takes is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(_text(path))

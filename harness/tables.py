@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness import checks
-from harness.decode import decode, keys
+from harness.decode import decode, keys, there
 from harness.errors import UserError, did_you_mean
 from harness.spec import Figure, Preset, Protocol, Recipe, Row, Settings, Spec, Table
 
@@ -133,19 +133,12 @@ def is_path(name: str) -> bool:
 def _file(kind: str, name_or_path: str | Path, where: Path, known: list[str]) -> Path:
     name = str(name_or_path)
     if is_path(name):
-        if not _there(Path(name)):
+        if not there(Path(name)):
             raise UserError(f"no {kind} file `{name}`", to_type=f"shipped: {', '.join(known)}")
         return Path(name)
     if name not in known:
         raise UserError(f"unknown {kind} `{name}`", to_type=did_you_mean(name, known))
     return where / f"{name}.toml"
-
-
-def _there(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that no file system takes
-        return False
 
 
 def _figure_file(kind: str, name_or_path: str | Path, known: list[str]) -> Path:

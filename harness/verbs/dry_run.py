@@ -36,6 +36,7 @@ def dry_run(options: argparse.Namespace, say: Say, make: Make | None = None) -> 
     say([*missing.values(), *store.problems])
     lines = [f"{len(rows)} cells, {len(todo)} to train"]
     if how is not None:
+        lines.append(f"profile {how.profile.name}: {how.source}")
         return "\n".join(
             [columns(rows), *lines, *remote.needs(todo, how, name), *remote.preview(able, store, how, name)]
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -62,6 +63,8 @@ def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None 
         return found
 
     sent = remote.send(able, store, how, tell)
+    if sent.submitted:
+        tell(f"profile {how.profile.name}: {how.source}")
     if sent.queued:
         tell(f"{amounts.count(len(sent.queued), 'cell')} in the queue already")
     if sent.elsewhere:
@@ -122,13 +125,19 @@ def remotely(options: argparse.Namespace) -> How:
     from harness import clusters, slurm
     from harness.jobs.submit import How
 
-    profile = clusters.load(options.on, options.store)
+    source = clusters.find(options.on, options.store)
+    profile = clusters.load(str(source), options.store)
     slurm.require()
+    store_root = options.store.resolve()
+    if odd := re.search(r"[%\\\x00-\x1f\x7f]", str(store_root)):
+        what = f"the path of the store has {odd[0]!r}, by which SLURM or its script would mean something else"
+        raise UserError(what, str(store_root), "choose another folder: --store DIR")
     data_root = options.data or (Path(profile.data).expanduser() if profile.data else None)
     return How(
         profile=profile,
+        source=source,
         on=str(Path(options.on).resolve()) if Path(options.on).suffix == ".toml" else options.on,
-        store_root=options.store.resolve(),
+        store_root=store_root,
         threads=options.threads,
         data_root=data_root.resolve() if data_root else None,
         plugins=absolute(options.plugin),

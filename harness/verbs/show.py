@@ -23,10 +23,11 @@ MOST = 60
 
 def find_cell(text: str, store: Store) -> tuple[Cell, Store]:
     """By its key or the beginning of one, its label, or the path of its folder or of a file in it. Raises UserError."""
-    path = Path(text)
-    if path.exists():
-        folder = path if path.is_dir() else path.parent
-        store, key = Store(folder.parent), folder.resolve().name
+    if (folder := cell_folder(text)) is not None:
+        store, key = (
+            Store(folder.resolve().parent if folder.name in ("", "..") else folder.parent),
+            folder.resolve().name,
+        )
     else:
         key = _key(text, store)
     result_file = store.folder(key) / "result.json"
@@ -36,6 +37,22 @@ def find_cell(text: str, store: Store) -> tuple[Cell, Store]:
     if cell is None:
         raise UserError("no cell is recorded here", str(store.folder(key)), LISTED)
     return cell, store
+
+
+def cell_folder(text: str) -> Path | None:
+    """The folder that `text` is the path of, or of a file in it; None where nothing is there.
+
+    A word alone is a path only where a cell lies: a folder that is called as a table does not take its name over.
+    """
+    path = Path(text)
+    try:
+        folder = path if path.is_dir() else path.parent if path.exists() else None
+        word = path.name == text and text not in ("", "..")
+        if folder is None or (word and not any((folder / name).exists() for name in ("cell.json", "result.json"))):
+            return None
+    except OSError:  # a name that no file system takes
+        return None
+    return folder
 
 
 def _key(text: str, store: Store) -> str:

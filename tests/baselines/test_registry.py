@@ -51,11 +51,11 @@ def test_there_is_one_recurrence() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "a b", "a\nb", "=1+2", "5", "1e5", "-x", "../x", "a/b", "x" * 49, 5, None, "a,b", "a|b"]
+    "name", ["", " ", "a b", "a\nb", "=1+2", "5", "1e5", "-x", "../x", "a/b", "x" * 49, 5, "a,b", "a|b"]
 )
 @pytest.mark.parametrize("registry", [METHODS, ARCHITECTURES], ids=["methods", "architectures"])
 def test_what_is_no_name_is_refused(registry, name: str) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ValueError, match=f"is no name for the {registry.kind}; write letters"):
+    with pytest.raises(ValueError, match=f"no {registry.kind} can be called .*; write letters"):
         registry.register(name, Method())
     registry.offer(str(name), lambda: None)
     assert str(name) not in registry
