@@ -305,7 +305,8 @@ def show(options: argparse.Namespace) -> int:
 
 
 def logs(options: argparse.Namespace) -> int:
-    from harness.verbs.logs import Logs, tail
+    from harness.verbs.logs import Logs
+    from harness.verbs.tail import tail
 
     found = Logs(options.cell, options.store)
     paths = found.paths()

@@ -11,6 +11,7 @@ from typing import Literal
 from harness import checks
 from harness.decode import decode, keys, there
 from harness.errors import UserError, did_you_mean
+from harness.printable import printable
 from harness.spec import Figure, Preset, Protocol, Recipe, Row, Settings, Spec, Table
 
 NOT_TABLES = frozenset({"claims", "names", "paper", "settings"})
@@ -110,7 +111,7 @@ def display(kind: Literal["dataset", "method", "architecture"], name: str) -> st
 
 def method_label(row: Row) -> str:
     """The method as this row's table prints it, and what its recipe does otherwise."""
-    name = row.label or display("method", row.method)
+    name = printable(row.label or display("method", row.method))
     return f"{name}, {row.change.text}" if row.change.text else name
 
 

@@ -16,7 +16,7 @@ OBEYED = "\x1b\x07\x00\x7f\x9b\x85\u202e\u2066\u200f\ufeff\U000e0041\udcff"
 
 def unseen(text: str) -> set[str]:
     """Signs that a terminal obeys, or that nobody sees."""
-    return {sign for sign in text if sign != "\n" and not sign.isprintable()}
+    return {sign for sign in text if sign not in "\n\xa0" and not sign.isprintable()}
 
 
 def test_no_sign_is_left_that_a_terminal_obeys() -> None:

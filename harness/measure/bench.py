@@ -131,7 +131,10 @@ def record(benched: Benched, out: Path) -> Path:
 def read(path: Path) -> Benched:
     """What `record` wrote. Raises UserError."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Benched)
+        benched = msgspec.json.decode(path.read_bytes(), type=Benched)
+        if not benched.timings:
+            raise UserError("not the record of a bench: it has no timings", str(path), "a file of results/bench")
+        return benched
     except OSError as error:
         raise UserError(f"cannot read it: {error.strerror}", str(path)) from None
     except msgspec.DecodeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,13 +11,17 @@ import msgspec
 from harness.amounts import duration
 from harness.columns import columns
 from harness.errors import UserError, did_you_mean
+from harness.printable import shortened
 from harness.spec import Cell
 from harness.store import Store
 from harness.store.result import Failure, FoldProof, Progress, Result
+from harness.verbs.tail import tail
 
 BARS = "▁▂▃▄▅▆▇█"
 LISTED = "`status TABLE` lists cells with their keys"
 LOG_LINES = 10
+TRACEBACK = 20_000
+"""Characters of one that are shown."""
 MOST = 60
 """Widest sparkline, in epochs."""
 
@@ -83,10 +88,10 @@ def sections(cell: Cell, store: Store) -> Iterator[tuple[str, str]]:
         yield "samples", columns([(name, _value(said)) for name, said in outcome.samples.items()])
         yield "provenance", columns([(name, _value(said)) for name, said in outcome.environment.items() if said])
     if isinstance(outcome, Failure) and outcome.traceback:
-        yield "traceback", outcome.traceback.rstrip()
+        yield "traceback", shortened(outcome.traceback.rstrip(), TRACEBACK)
     if tail := log_tail(store.log(cell)):
         yield f"log ({store.log(cell)})", tail
-    yield "to repeat it in another store", f"python -m harness run {store.folder(cell)} --store DIR"
+    yield "to repeat it in another store", f"python -m harness run {shlex.quote(str(store.folder(cell)))} --store DIR"
 
 
 def curve(result: Result) -> str:
@@ -112,8 +117,8 @@ def sparkline(values: Sequence[float]) -> str:
 
 def log_tail(path: Path) -> str:
     try:
-        return "\n".join(path.read_text(errors="replace").splitlines()[-LOG_LINES:])
-    except OSError:
+        return tail(path, LOG_LINES)[0].rstrip("\n")
+    except UserError:
         return ""
 
 
