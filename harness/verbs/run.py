@@ -16,6 +16,7 @@ from harness.plan import Identify, Plan, State, naming, state
 from harness.plugins import absolute
 from harness.spec import Cell
 from harness.store import Store
+from harness.verbs import known
 from harness.verbs.session import Seen, all_cells, at_hand, plans_of
 
 if TYPE_CHECKING:
@@ -79,10 +80,15 @@ def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None 
 
 
 def _to_train(plans: Sequence[Plan], store: Store, *, retry: bool) -> list[Cell]:
-    """Cells without a result, those that run elsewhere included; damaged results are set aside, failures forgiven."""
+    """Cells without a result, those that run elsewhere included; damaged results are set aside, failures forgiven.
+
+    Raises UserErrors for a recipe that nothing can be trained by.
+    """
     states = [state(plan, store) for plan in plans]
     failed = dict.fromkeys(cell for s in states for cell in s.failed)
     todo = [cell for cell in all_cells(plans) if not any(cell in s.done for s in states)]
+    if todo:
+        known.check(plans)
     for cell in todo:
         store.set_aside(cell)
         if retry and cell in failed:
