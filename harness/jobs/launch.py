@@ -13,9 +13,10 @@ import os
 import re
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,8 @@ class Front:
         self._slots: dict[int, Slot] = {}
         self._deaths = Deaths(store)
         self._numbers = itertools.count()
+        self.scratch = store.root / JOBS
+        """Where submitit keeps its files."""
         self._left_behind: list[tuple[int, str]] = []
         """Jobs of a run whose front has died: they finish their cell, and count among those that run at once."""
 
@@ -164,9 +167,9 @@ class Front:
         )
         events = folder / f"{next(self._numbers)}.events"
         if options.on == "inline":
-            job = submitit.DebugExecutor(folder=folder).submit(in_this_process, work, self._teller(number))
+            job = submitit.DebugExecutor(folder=self.scratch).submit(in_this_process, work, self._teller(number))
         else:
-            executor = submitit.LocalExecutor(folder=folder)
+            executor = submitit.LocalExecutor(folder=self.scratch)
             executor.update_parameters(timeout_min=YEARS)
             job = executor.submit(in_own_process, work, events)
         self._slots[number] = Slot(job=job, events=events)
@@ -245,8 +248,9 @@ def run(
     cells: Sequence[Cell], store: Store, options: Options, watch: Watch = Watch(), job: Job | None = None
 ) -> dict[str, str]:
     """Train `cells`; cell key -> `done`, `failed`, `cancelled`, ``error: ...``. Ctrl-C stops the jobs, then raises."""
+    options = replace(options, jobs=min(options.jobs, max(1, len(cells))))
     front = Front(cells, store, options, watch, recomputing(job or worker, options.recompute))
-    with _job_folder(store) as folder:
+    with _job_folder(store) as folder, _for_submitit(folder) as front.scratch:
         store.announce(cells)
         fronts.announce(folder, list(front.open))
         front.loop(folder)
@@ -325,6 +329,19 @@ def _job_folder(store: Store) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             home.rmdir()
+
+
+@contextlib.contextmanager
+def _for_submitit(folder: Path) -> Iterator[Path]:
+    """`folder`, or a link to it where its path has a `%`: submitit would put numbers of jobs for ``%j``, ``%t``."""
+    if "%" not in str(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as place:
+        link = Path(place) / JOBS / folder.name.replace("%", "")
+        link.parent.mkdir()
+        link.symlink_to(folder)
+        yield link
 
 
 def _remove_old(home: Path) -> None:

@@ -58,6 +58,8 @@ class How:
     """What the jobs are told; as `launch.Options`, it changes no number."""
 
     profile: Profile
+    source: Path = Path()
+    """The file of the profile."""
     store_root: Path
     threads: int = 1
     data_root: Path | None = None

@@ -200,6 +200,8 @@ def _how_it_ended(task: Task) -> str:
 
 def _last_line(task: Task) -> str:
     """Of what an ended job itself, or SLURM about it, has said; submitit's and srun's own words say nothing of why."""
+    if not task.log.is_file():
+        return ""
     try:
         with task.log.open("rb") as file:
             file.seek(0, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from harness.plan import Identify, Plan, State, naming, state
 from harness.plugins import absolute
 from harness.spec import Cell
 from harness.store import Store
+from harness.verbs import known
 from harness.verbs.session import Seen, all_cells, at_hand, plans_of
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None 
         return found
 
     sent = remote.send(able, store, how, tell)
+    if sent.submitted:
+        tell(f"profile {how.profile.name}: {how.source}")
     if sent.queued:
         tell(f"{amounts.count(len(sent.queued), 'cell')} in the queue already")
     if sent.elsewhere:
@@ -76,10 +80,15 @@ def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None 
 
 
 def _to_train(plans: Sequence[Plan], store: Store, *, retry: bool) -> list[Cell]:
-    """Cells without a result, those that run elsewhere included; damaged results are set aside, failures forgiven."""
+    """Cells without a result, those that run elsewhere included; damaged results are set aside, failures forgiven.
+
+    Raises UserErrors for a recipe that nothing can be trained by.
+    """
     states = [state(plan, store) for plan in plans]
     failed = dict.fromkeys(cell for s in states for cell in s.failed)
     todo = [cell for cell in all_cells(plans) if not any(cell in s.done for s in states)]
+    if todo:
+        known.check(plans)
     for cell in todo:
         store.set_aside(cell)
         if retry and cell in failed:
@@ -122,13 +131,19 @@ def remotely(options: argparse.Namespace) -> How:
     from harness import clusters, slurm
     from harness.jobs.submit import How
 
-    profile = clusters.load(options.on, options.store)
+    source = clusters.find(options.on, options.store)
+    profile = clusters.load(str(source), options.store)
     slurm.require()
+    store_root = options.store.resolve()
+    if odd := re.search(r"[%\\\x00-\x1f\x7f]", str(store_root)):
+        what = f"the path of the store has {odd[0]!r}, by which SLURM or its script would mean something else"
+        raise UserError(what, str(store_root), "choose another folder: --store DIR")
     data_root = options.data or (Path(profile.data).expanduser() if profile.data else None)
     return How(
         profile=profile,
+        source=source,
         on=str(Path(options.on).resolve()) if Path(options.on).suffix == ".toml" else options.on,
-        store_root=options.store.resolve(),
+        store_root=store_root,
         threads=options.threads,
         data_root=data_root.resolve() if data_root else None,
         plugins=absolute(options.plugin),

@@ -26,6 +26,7 @@ from harness.plan import (
 from harness.plugins import load_plugins
 from harness.spec import OFFICIAL, Cell, Figure, Preset, Protocol, Table
 from harness.store import Store
+from harness.verbs.show import cell_folder, find_cell
 
 LABEL = re.compile(r".+/T\d+/seed\d+")
 """As `Cell.label`."""
@@ -91,15 +92,16 @@ def plans_of(
 
 
 def _is_cell(name: str, store: Store) -> bool:
-    path = Path(name)
-    if path.is_dir() or path.name in ("cell.json", "result.json") or LABEL.fullmatch(name):
+    if name in (*tables.table_names(), *tables.figure_names()):  # whatever lies in the working folder
+        return False
+    if cell_folder(name) and Path(name).suffix != ".toml":
+        return True
+    if Path(name).name in ("cell.json", "result.json") or LABEL.fullmatch(name):
         return True
     return bool(len(name) > 5 and store.find(name))
 
 
 def _cell(name: str, store: Store) -> Cell:
-    from harness.verbs.show import find_cell
-
     return find_cell(name, store)[0]
 
 
