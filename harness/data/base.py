@@ -103,11 +103,6 @@ class Found:
     def __str__(self) -> str:
         return f"{self.kind} in {self.folder}"
 
-    def unchanged(self, key: str) -> None:
-        """Raise UserError where the files are no longer those that `key` was taken of."""
-        if self.key != key:
-            raise UserError("changes while it is read", str(self.folder), "wait until it is all there, type the same")
-
 
 @dataclass(frozen=True)
 class Source(Found):

@@ -44,12 +44,15 @@ def signed(files: Iterable[Path], base: Path, *made: object) -> Callable[[], str
     All files are looked at now, so that one that is missing is said early, and read when the key is asked for.
     """
     files = list(files)
-    signature(files)
-    return lambda: key(content(files, base), *made)
+    sign = signature(files)
+    return lambda: key(content(files, base, sign), *made)
 
 
-def content(files: Sequence[Path], base: Path) -> str:
-    """16 hex over what `files` hold, and their names below `base`. The same files as before are not read again."""
+def content(files: Sequence[Path], base: Path, sign: str) -> str:
+    """16 hex over what `files` hold, and their names below `base`; files of a `signature` known are not read again.
+
+    Raises UserError where they change while they are read.
+    """
 
     def read() -> dict[str, np.ndarray]:
         wait = TICK - (time.time_ns() - max(file.stat().st_ctime_ns for file in files))
@@ -60,11 +63,19 @@ def content(files: Sequence[Path], base: Path) -> str:
             lines = (
                 f"{file.relative_to(base).as_posix()}\0{digest}" for file, digest in zip(files, digests, strict=True)
             )
-            return {"content": np.array(key(*sorted(lines)))}
+            found = key(*sorted(lines))
+        if signature(files) != sign:
+            raise changing(base)
+        return {"content": np.array(found)}
 
     if is_image(base):
         return str(read()["content"])
-    return str(arrays(f"content-{signature(files)}", ("content",), read)["content"])
+    return str(arrays(f"content-{sign}", ("content",), read)["content"])
+
+
+def changing(folder: Path) -> UserError:
+    """That what was read is not what a key was taken of."""
+    return UserError("changes while it is read", str(folder), "wait until it is all there, and type the same again")
 
 
 def _sha256(file: Path) -> str:

@@ -85,10 +85,10 @@ class EventSet:
 
     def remarks(self, root: Path) -> list[str]:
         kept = self._digested(root)
-        bare, labelled = (
-            {split: kept[part][kept["test"] == (split == "test")] for split in SPLITS} for part in ("bare", "digests")
+        digests, bare = (
+            {split: kept[part][kept["test"] == (split == "test")] for split in SPLITS} for part in ("digests", "bare")
         )
-        said, shortest = twice(bare, labelled), int(kept["lengths"].min())
+        said, shortest = twice(digests, bare), int(kept["lengths"].min())
         if shortest < SHORT:
             files = f"{(kept['lengths'] < SHORT).sum():,} recordings of fewer than {SHORT} events"
             said.append(f"{files}, the shortest of {shortest}: refused where there are more timesteps than that")
@@ -104,9 +104,8 @@ class EventSet:
 
         refuse(recipe, self.name, "decoder", *(("split",) if self.published is None else ()))
         augmentations = chosen(recipe.augmentation, events=True)
-        found = self.find(root)
-        kept = self._frames(found, timesteps, recipe.size or self.size, recipe.bins or self.bins)
-        test = self._tests(found, recipe, kept)
+        kept = self._frames(root, timesteps, recipe.size or self.size, recipe.bins or self.bins)
+        test = self._tests(self.find(root), recipe, kept)
         train = self._split("train", ~test, kept, recipe, device, augmentations=augmentations)
         tested = self._split("test", test, kept, recipe, device)
         polarities, height, width = train.images.shape[2:]
@@ -120,23 +119,25 @@ class EventSet:
         )
 
     def _digested(self, root: Path) -> dict[str, np.ndarray]:
-        return self._made(self.find(root), LISTED, "events", lambda recording: None)
+        return self._made(root, LISTED, "events", lambda recording: None)
 
-    def _frames(self, found: Recordings, timesteps: int, size: int, bins: Bins) -> dict[str, np.ndarray]:
+    def _frames(self, root: Path, timesteps: int, size: int, bins: Bins) -> dict[str, np.ndarray]:
         def binned(recording: Recording) -> np.ndarray:
             return nearest(to_frames(recording, self.sensor, timesteps, bins), size)
 
-        return self._made(found, (*LISTED, "frames"), f"{bins}-{timesteps}x{size}px", binned)
+        return self._made(root, (*LISTED, "frames"), f"{bins}-{timesteps}x{size}px", binned)
 
     def _made(
-        self, found: Recordings, wanted: tuple[str, ...], what: str, frames: Callable[[Recording], np.ndarray | None]
+        self, root: Path, wanted: tuple[str, ...], what: str, frames: Callable[[Recording], np.ndarray | None]
     ) -> dict[str, np.ndarray]:
         """The `wanted` arrays of all recordings, in the order of their digests; read once, then cached."""
+        found = self.find(root)
         key = found.key
 
         def make() -> dict[str, np.ndarray]:
             made = _in_order((each, frames(each)) for each in self._checked(found))
-            found.unchanged(key)
+            if self.find(root).key != key:
+                raise cache.changing(found.folder)
             return made
 
         return cache.arrays(f"{self.name}-{cache.key(key, self.sensor, self.classes)}-{what}", wanted, make)

@@ -72,16 +72,17 @@ def spread(labels: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.lexsort((labels, rank))[:count])
 
 
-def twice(unlabelled: Mapping[str, np.ndarray], labelled: Mapping[str, np.ndarray]) -> list[str]:
-    """What is there more than once, for people. Digests (N, 32) of each split, without and with the label."""
-    distinct = {split: {row.tobytes() for row in unlabelled[split]} for split in SPLITS}
-    said = [
-        f"{len(rows) - len(distinct[split]):,} of {split} there before, in {split} itself"
-        for split, rows in unlabelled.items()
-        if len(rows) > len(distinct[split])
-    ]
-    if shared := sum(row.tobytes() in distinct["train"] for row in unlabelled["test"]):
+def twice(digests: Mapping[str, np.ndarray], unlabelled: Mapping[str, np.ndarray]) -> list[str]:
+    """What is there more than once, for people; digests (N, 32) of each split, with the label and without."""
+    distinct = {split: _distinct(rows) for split, rows in digests.items()}
+    again = {split: len(rows) - len(distinct[split]) for split, rows in digests.items()}
+    said = [f"{count:,} of {split} a second time" for split, count in again.items() if count]
+    if shared := len(distinct["train"] & distinct["test"]):
         said.append(f"{shared:,} of test also in train")
-    whole, bare = (np.concatenate([each[split] for split in SPLITS]) for each in (labelled, unlabelled))
-    odd = len({row.tobytes() for row in whole}) - len({row.tobytes() for row in bare})
-    return [*said, *([f"{odd:,} under several labels"] if odd else [])]
+    if odd := len(set().union(*distinct.values())) - len(set().union(*map(_distinct, unlabelled.values()))):
+        said.append(f"{odd:,} with more than one label")
+    return said
+
+
+def _distinct(rows: np.ndarray) -> set[bytes]:
+    return {row.tobytes() for row in rows}

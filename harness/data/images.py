@@ -56,7 +56,7 @@ class ImageSet:
         bare = {split: stacked([digest(0, image.tobytes()) for image in kept[f"{split}_images"]]) for split in SPLITS}
         without = sorted(set(range(self.classes)) - set(kept["train_labels"].tolist()))
         empty = [f"no training sample of class {', '.join(map(str, without))}"] if without else []
-        return [*empty, *twice(bare, {split: kept[f"{split}_digests"] for split in SPLITS})]
+        return [*empty, *twice({split: kept[f"{split}_digests"] for split in SPLITS}, bare)]
 
     def frame(self, recipe: Recipe) -> tuple[tuple[int, int, int], int]:
         size = recipe.size or self.size
@@ -120,7 +120,8 @@ class ImageSet:
                 made[f"{split}_digests"] = found
             made["fingerprints"] = np.array([combine(made[f"{split}_digests"]) for split in SPLITS])
             made["verified"] = np.array(source.verify())
-            source.unchanged(key)
+            if self.find(root).key != key:
+                raise cache.changing(source.folder)
             return made
 
         return cache.arrays(f"{self.name}-{cache.key(key, self.classes)}", wanted, make)

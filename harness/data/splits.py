@@ -137,7 +137,7 @@ def of_files(
         if len(there := set(found)) < len(found):
             raise UserError(f"a file of `{found[0]}`'s class is there twice, under two suffixes", where, "keep one")
         if not incomplete and (missing := [file for file in known if file not in there]):
-            what = f"{len(missing):,} missing of {len(known):,}, `{missing[0]}` first, and split `{name}` is of all of them"
+            what = f"{len(missing):,} missing of {len(known):,}, `{missing[0]}` first, and split `{name}` is of all"
             raise UserError(what, where, f"get it, or write {written}:{INCOMPLETE} for what is there of the list")
         tests.append(np.array([by_name[file] for file in found], bool))
     if len(set(np.concatenate(tests).tolist())) < 2:
