@@ -22,6 +22,8 @@ COMMAND = "HARNESS_COMMAND"
 """Environment variable by which a job learns what the user typed."""
 CLUSTER, PLACE, PACK = "HARNESS_CLUSTER", "HARNESS_PLACE", "HARNESS_PACK"
 """By which a SLURM job learns the name of its profile, what `--on` was given, and how many cells share its GPU."""
+TOKEN = "HARNESS_TOKEN"
+"""The secret by which the processes of one cell know each other."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 SOURCE = ("baselines", "harness", "tables", "slurm")
 """Folders of the clone in which a file that git does not track makes it another code than its commit."""

@@ -222,11 +222,17 @@ def join() -> None:
     from submitit.helpers import TorchDistributedEnvironment
 
     peers = TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
-    try:
-        socket.gethostbyname(peers.master_addr)
-    except OSError:  # a node's name need not be one that the network knows; the address of the first node is
+    if not reachable(peers.master_addr):
         os.environ["MASTER_ADDR"] = os.environ.get("SLURM_LAUNCH_NODE_IPADDR", peers.master_addr)
     share_gpus(peers.local_rank, peers.local_world_size)
+
+
+def reachable(name: str) -> bool:
+    """A node's name need not be one that the network knows, and to itself it may mean loopback; its address is both."""
+    try:
+        return not socket.gethostbyname(name).startswith("127.")
+    except OSError:
+        return False
 
 
 def share_gpus(local_rank: int, local_processes: int) -> None:

@@ -86,7 +86,7 @@ def train(
 
 def resume(network: Network, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint, group: Group) -> State:
     """The state that the first process finds, put into everyone's `network` and `optimiser`."""
-    state = group.tell(kept(network, optimiser, checkpoint) if group.leads else None)
+    state = group.tell(kept(network, optimiser, checkpoint) if group.leads else None, State | None)
     if state is None:
         group.start_alike(network.state_dict().values())
         return State(epoch=0, network={}, optimiser={}, curve=Curve())
@@ -119,7 +119,7 @@ def check_network(network: Network, epoch: int, group: Group) -> None:
     sums = {name: float(tensor.sum()) for name, tensor in network.state_dict().items()}
     for name, value in sums.items():
         check_finite(name, value, epoch)
-    for name, values in zip(sums, zip(*group.gather(list(sums.values())), strict=True), strict=True):
+    for name, values in zip(sums, zip(*group.gather(list(sums.values()), list[float]), strict=True), strict=True):
         if len(set(values)) > 1:
             raise RuntimeError(f"{name} is not the same in all processes")
 
