@@ -18,7 +18,7 @@ LAYERS = (
     "claims comparison forecast jobs measure plan render stats",
     "train",
     "clusters data environment plugins store tables",
-    "amounts columns decode durable errors interrupts process slurm spec",  # the nouns
+    "amounts columns decode durable errors interrupts opened process slurm spec",  # the nouns
     "baselines",
 )
 """From the top down: a module (of `harness/`, a folder counts as one) imports from its own layer and those below."""

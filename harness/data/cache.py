@@ -6,12 +6,14 @@ import contextlib
 import hashlib
 import logging
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+
+from harness import durable, opened
+from harness.errors import UserError
 
 VERSION = 1
 """Part of every key: raise it when what is stored changes meaning."""
@@ -68,12 +70,13 @@ def _kept(path: Path, wanted: list[str]) -> dict[str, np.ndarray] | None:
 def _alone(path: Path) -> Iterator[None]:
     """One process makes an entry while the others wait; where files cannot be locked, each makes it for itself."""
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(ImportError, OSError):
+        with contextlib.suppress(ImportError, OSError, UserError):
             import fcntl
 
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context(path.with_suffix(".lock").open("a"))
-            stack.callback(Path(lock.name).unlink, missing_ok=True)
+            durable.make_folder(path.parent)
+            name = path.with_suffix(".lock")
+            lock = stack.enter_context(opened.appending(name))
+            stack.callback(name.unlink, missing_ok=True)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -84,15 +87,9 @@ def _alone(path: Path) -> Iterator[None]:
 
 def _keep(path: Path, made: Mapping[str, np.ndarray]) -> None:
     """Write under a temporary name and rename: a reader sees the old entry or the whole new one."""
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            temporary = Path(file.name)
+        durable.make_folder(path.parent)
+        with durable.replacing(path, fsync=False) as file:
             np.savez(file, allow_pickle=False, **made)
-        temporary.replace(path)
-    except OSError as problem:
-        _log.warning("cannot cache %s (%s); it will be made again next time", path, problem)
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+    except UserError as problem:
+        _log.warning("cannot cache %s (%s); it will be made again next time", path, problem.what)
