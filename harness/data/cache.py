@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import platform
 import stat
 import time
 import zipfile
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness import durable, opened
 from harness.data.mounts import is_image
 from harness.errors import UserError
 
@@ -130,13 +130,13 @@ def _kept(path: Path, wanted: list[str]) -> dict[str, np.ndarray] | None:
 def _alone(path: Path) -> Iterator[None]:
     """One process makes an entry while the others wait; where files cannot be locked, each makes it for itself."""
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(ImportError, OSError):
+        with contextlib.suppress(ImportError, OSError, UserError):
             import fcntl
 
-            _make_folder(path.parent)
-            lock = stack.enter_context(path.with_suffix(".lock").open("a"))
-            stack.callback(Path(lock.name).unlink, missing_ok=True)
-            _share(Path(lock.name), stat.S_IRGRP | stat.S_IWGRP)
+            durable.make_folder(path.parent)
+            name = path.with_suffix(".lock")
+            lock = stack.enter_context(opened.appending(name))
+            stack.callback(name.unlink, missing_ok=True)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -147,27 +147,9 @@ def _alone(path: Path) -> Iterator[None]:
 
 def _keep(path: Path, made: Mapping[str, np.ndarray]) -> None:
     """Write under a temporary name and rename: a reader sees the old entry or the whole new one."""
-    temporary = path.with_name(f"{path.stem}~{platform.node()}~{os.getpid()}.tmp")
     try:
-        _make_folder(path.parent)
-        with temporary.open("wb") as file:
+        durable.make_folder(path.parent)
+        with durable.replacing(path, fsync=False) as file:
             np.savez(file, allow_pickle=False, **made)
-        _share(temporary, stat.S_IRGRP | stat.S_IWGRP)
-        temporary.replace(path)
-    except OSError as problem:
-        _log.warning("cannot cache %s (%s); it will be made again next time", path, problem)
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-
-
-def _make_folder(path: Path) -> None:
-    if not path.is_dir():
-        _make_folder(path.parent)
-        path.mkdir(exist_ok=True)
-        _share(path, stat.S_IRWXG)
-
-
-def _share(path: Path, bits: int) -> None:
-    """Beside what the umask left, give the group those of `bits` that it has of the folder above."""
-    with contextlib.suppress(OSError):  # another user's
-        path.chmod(stat.S_IMODE(path.stat().st_mode) | (path.parent.stat().st_mode & bits))
+    except UserError as problem:
+        _log.warning("cannot cache %s (%s); it will be made again next time", path, problem.what)

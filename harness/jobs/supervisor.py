@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from harness import environment, process, slurm
+from harness import environment, opened, process, slurm
 from harness.errors import UserError
 from harness.jobs.deaths import DEATHS, Deaths, settled
 from harness.jobs.job import Work, guarded, interrupt, redirect_process
@@ -116,7 +116,7 @@ class Supervisor:
     def _note(self, cell: Cell, status: str | None, store: Store) -> None:
         log.info("%s %s", status or "died", cell.label)
         if status is not None and status.startswith("error: "):  # what is wrong around the cell is in its log too
-            with contextlib.suppress(OSError), store.log(cell).open("a") as file:
+            with contextlib.suppress(OSError), opened.appending(store.log(cell)) as file:
                 file.write(f"{status}\n")
 
     def _begin(self, cell: Cell) -> None:

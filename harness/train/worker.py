@@ -18,7 +18,7 @@ import torch
 from baselines import kernels
 from baselines.network import Network
 from baselines.recompute import Recompute
-from harness import durable, environment
+from harness import durable, environment, opened
 from harness.data import Data, load
 from harness.errors import UserError
 from harness.identity import code
@@ -94,7 +94,7 @@ def lead(work: Work) -> Status:
         try:
             with group.together():
                 result = attempt(work, claim.beat, log)
-            store.write_result(result)
+            store.write_result(result, claim)
             Checkpoint(store.folder(cell)).remove()
         except KeyboardInterrupt as stop:
             log(f"interrupted{f' {stop}, saved' if str(stop) else ''}; the next run goes on from what was saved last")
@@ -143,6 +143,7 @@ def attempt(work: Work, beat: Callable[[], None], log: Callable[[str], None]) ->
     data, network, state, checkpoint = fit(work, report, log)
     beat()
     proofs = prove(network, first(data, PROOF_SAMPLES, cell.recipe.batch))
+    beat()  # while the proofs ran, the cell may have been taken over
     durable.write(store.folder(cell) / "weights.pt", serialised(network.state_dict()))
     if failed := [f"{proof.fold} in {proof.precision}: {proof.why}" for proof in proofs if not proof.passed]:
         raise FoldFailed("; ".join(failed))
@@ -291,7 +292,7 @@ class Log:
         self.path = path
 
     def __call__(self, text: str) -> None:
-        with self.path.open("a") as file:
+        with opened.appending(self.path) as file:
             file.write(f"{now()} {text}\n")
 
 

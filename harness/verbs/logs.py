@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,7 +76,7 @@ class Logs:
 
     def _settled(self) -> bool:
         folder = self.store.folder(self.key)
-        return any((folder / name).exists() for name in ("result.json", "failed.json"))
+        return any(os.path.lexists(folder / name) for name in ("result.json", "failed.json"))
 
     def _over(self) -> bool:
         from harness.store import claim

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness import amounts, environment
 from harness.errors import UserError, UserErrors
+from harness.jobs import fronts
 from harness.plan import Identify, Plan, State, naming, state
 from harness.plugins import absolute
 from harness.spec import Cell
@@ -34,12 +35,13 @@ def train(options: argparse.Namespace, say: Say, make: Make | None = None) -> Se
     """For `run`: train what is missing. Raises UserError if nothing can be done at all, KeyboardInterrupt on Ctrl-C."""
     store, missing = Store(options.store), dict[str, UserError]()
     plans = (make or plans_of)(options, store, at_hand(options.data, store, missing))
-    store.prepare()
+    fronts.remove_dead(store.root)
     cells = _to_train(plans, store, retry=options.retry == "failed")
     able = [cell for cell in cells if cell.dataset not in missing]
     if missing and not able and not any(state(plan, store).done for plan in plans):
         raise UserErrors(missing.values())
-    say(store.problems)
+    if able:
+        say(store.problems)
     ended = _launch(able, plans, store, options) if able else {}
     return _seen_again(plans, options, ended, _wanted(missing, plans, store))
 
@@ -54,6 +56,8 @@ def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None 
     how = remotely(options)
     store, missing = Store(options.store), dict[str, UserError]()
     plans = (make or plans_of)(options, store, at_hand(how.data_root, store, missing))
+    if not _wanting(plans, store, retry=options.retry == "failed"):  # of a store that may only be read, too
+        return _seen_again(plans, options, {}, ())
     store.prepare()
 
     def able() -> list[Cell]:
@@ -84,16 +88,23 @@ def _to_train(plans: Sequence[Plan], store: Store, *, retry: bool) -> list[Cell]
 
     Raises UserErrors for a recipe that nothing can be trained by.
     """
-    states = [state(plan, store) for plan in plans]
-    failed = dict.fromkeys(cell for s in states for cell in s.failed)
-    todo = [cell for cell in all_cells(plans) if not any(cell in s.done for s in states)]
+    todo = _wanting(plans, store, retry=retry)
+    failed = {cell for plan in plans for cell in state(plan, store).failed} if retry else ()
     if todo:
         known.check(plans)
+        store.prepare()
     for cell in todo:
         store.set_aside(cell)
-        if retry and cell in failed:
+        if cell in failed:
             store.forgive(cell)
-    return [cell for cell in todo if retry or cell not in failed]
+    return todo
+
+
+def _wanting(plans: Sequence[Plan], store: Store, *, retry: bool) -> list[Cell]:
+    """Cells to be trained: not those with a result, though we may not be able to read it, nor what failed before."""
+    states = [state(plan, store) for plan in plans]
+    settled = {cell for s in states for cell in (*s.done, *(() if retry else s.failed))}
+    return [cell for cell in all_cells(plans) if cell not in settled and store.refused(cell) is None]
 
 
 def _wanted(missing: Mapping[str, UserError], plans: Sequence[Plan], store: Store) -> list[UserError]:
