@@ -255,7 +255,7 @@ def status(options: argparse.Namespace) -> int:
     def again() -> tuple[str, bool]:
         look = standings.look(options)
         problems = [f"harness: {line}" for problem in look.problems for line in str(problem).splitlines()]
-        return "\n".join([_standings_text(look, options), *problems]), look.going
+        return printable_lines("\n".join([_standings_text(look, options), *problems])), look.going
 
     watch(again, options.watch, say)
     return OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import tomllib
@@ -18,6 +19,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 MOST = 1 << 20
 """Bytes of a file."""
+TOLD = 1000
+"""Problems of a file that are looked for: a name that was meant takes its time to find."""
 LARGEST = 1 << 53
 """Whole numbers beyond it are not exact as floats, and no amount of anything here."""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -30,7 +33,8 @@ def decode(path: Path, kind: type[T], check: Callable[[T, str], Iterable[UserErr
     try:
         spec = msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:  # it stops at the first problem; the walk finds them all, in our words
-        found += list(_problems(raw, kind, (path.name,))) or [UserError(str(error), path.name)]
+        problems = itertools.islice(_problems(raw, kind, (path.name,)), TOLD)
+        found += list(problems) or [UserError(str(error), path.name)]
     if spec is None or found or (found := list(check(spec, path.name))):
         raise UserErrors(found)
     return spec

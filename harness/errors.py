@@ -54,7 +54,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``did you mean `mpbn`?`` where one name is nearer than all others, else the list of all that is allowed."""
     known = sorted(known)
     near = {name: difflib.SequenceMatcher(None, word, name).ratio() for name in difflib.get_close_matches(word, known)}
-    near |= {name: 1.0 for name in known if sorted(name) == sorted(word)}  # `mpnb`, for which difflib is blind
+    letters = sorted(word)
+    near |= {n: 1.0 for n in known if len(n) == len(word) and sorted(n) == letters}  # `mpnb`: difflib is blind for it
     nearest = [name for name, ratio in near.items() if ratio == max(near.values())]
     if len(nearest) == 1:
         return f"did you mean `{nearest[0]}`?"

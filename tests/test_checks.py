@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -152,3 +153,10 @@ def test_every_file_that_is_decoded_has_its_check_and_every_check_is_reached() -
         written = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and "_check" in node.name}
         named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         assert written <= named, f"{path}: {written - named} is never called"
+
+
+def test_a_file_of_nothing_but_mistakes_is_told_soon(tmp_path: Path) -> None:
+    keys = "\n".join(f"k{number} = 1" for number in range(60_000)) + f"\n{'x' * 300_000} = 1\n"
+    began = time.monotonic()
+    lines = refused(tables.load_preset, keys, tmp_path).splitlines()
+    assert len(lines) == 21 and max(map(len, lines)) < 500 and time.monotonic() - began < 5

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from baselines import caches
 from baselines.kernels.recurrence import Recurrence, Rule
 
 NAME = "fused CPU kernel"
@@ -115,7 +116,7 @@ def build() -> Path:
     """Compile into the cache unless it is there, under a name that changes with source, flags and processor."""
     texts = (file.read_text() for file in sorted(FOLDER.glob("*.[ch]")))
     identity = "\0".join((*texts, repr(COMPILE), *LINK, str(compiler()), processor()))
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snn-baselines"
+    folder = caches.folder() / "snn-baselines"
     target = folder / f"neuron-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
     if target.exists():
         return target

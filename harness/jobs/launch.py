@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import durable, environment, process
+from harness.errors import UserError
 from harness.jobs import fronts
 from harness.jobs.deaths import Deaths
 from harness.jobs.job import Job, Work, in_own_process, in_this_process, recomputing
@@ -143,7 +145,7 @@ class Front:
                 with _interrupts_held():  # until it is noted, so that no job is forgotten
                     self._submit(number, able[first:] + able[:first], folder)  # each begins with another cell
             except OSError as error:
-                self._end(able[first], f"error: {durable.unwritable(folder, error)}")
+                self._end(able[first], f"error: {_unstarted(folder, error)}")
         if self._options.on == "inline":
             self._listen()
 
@@ -299,6 +301,13 @@ def _statuses(job: submitit.Job[dict[str, str]]) -> dict[str, str] | str | None:
     except Exception as error:
         named = re.findall(r"^[\w.]+(?:Error|Exception)\b.*$", str(error), re.MULTILINE)
         return str(named[-1] if named else error)
+
+
+def _unstarted(folder: Path, error: OSError) -> UserError:
+    """Why a job could not be begun: its files, or its interpreter."""
+    if error.filename == sys.executable:
+        return UserError(f"cannot be started ({(error.strerror or str(error)).lower()})", sys.executable)
+    return durable.unwritable(folder, error)
 
 
 @contextlib.contextmanager

@@ -255,3 +255,12 @@ def test_so_many_jobs_as_there_are_cells(store: Store, monkeypatch: pytest.Monke
     for cells, jobs in (([make_cell()], 10**20), ([], 5)):
         launch.run(cells, store, Options(jobs=jobs), job=stand_in.train)
     assert asked == [1, 1]
+
+
+def test_an_interpreter_that_cannot_be_started_is_named(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (python := tmp_path / "python").write_text("")
+    monkeypatch.setattr(sys, "executable", str(python))
+    (status,) = launch.run([make_cell()], store, Options(on="local", jobs=1), job=stand_in.train).values()
+    assert status == f"error: {python}: cannot be started (permission denied)"
