@@ -23,7 +23,7 @@ from PIL import Image
 from stand_in import make_failure
 from tiny import PROTOCOL, TABLE
 
-from harness import data, tables
+from harness import arguments, data, tables
 from harness.data.sets.cifar10 import CLASSES
 from harness.jobs.queue import HOME as QUEUE
 from harness.jobs.queue import Array
@@ -101,15 +101,10 @@ def build(root: Path) -> None:
 
 
 def planned() -> Plan:
-    class Asked:
-        protocol, preset, seeds, plugin = "protocol.toml", None, (0, 1, 2), ()
-
+    asked = arguments.parse(["table", "tiny.toml", "--protocol", "protocol.toml"])
     identity = data.identify("digits", None)
-    return plan(
-        tables.load_table("tiny.toml"),
-        session.context_for(Asked),  # type: ignore[arg-type]
-        identify=lambda cells: {"digits": identity},
-    )
+    context = session.context_for(asked)
+    return plan(tables.load_table("tiny.toml"), context, identify=lambda cells: {"digits": identity})
 
 
 def result_of(cell: Cell, accuracy: float, parameters: int = 1000) -> Result:
