@@ -16,7 +16,7 @@ from stand_in import make_cell
 
 from harness.store import Store
 
-SHORT = 40
+SHORT = 30
 FINE = Outcome(0, "all is well\n", "", (), 0.1)
 LINE = ["table", "tiny.toml"]
 

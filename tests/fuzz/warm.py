@@ -14,9 +14,6 @@ LATE = (
     "matplotlib.backends.backend_pdf",
     "matplotlib.backends.backend_svg",
     "nir",
-    "onnx",
-    "onnxruntime",
-    "onnxscript",
     "pandas",
     "pyarrow.parquet",
     "rich.live",
@@ -24,9 +21,6 @@ LATE = (
     "scipy.stats",
     "sklearn.datasets",
     "submitit",
-    "timm.data",
-    "torch.export",
-    "torch.onnx",
     "webbrowser",
 )
 
