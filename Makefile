@@ -7,12 +7,17 @@ ALL := -c constraints.txt -e '.[test,export,lint,browser]'
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slurm lint bench profile docs vouch
+.PHONY: help setup hashes demo test test-slurm fuzz lint bench profile docs vouch
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
-setup: $(READY) ## .venv with all that is needed; PYTHON=python3.12 chooses the interpreter
+setup: $(READY) ## .venv with all that is needed; PYTHON=python3.12 chooses the interpreter, HASHES=1 checks every file
+
+hashes: $(READY) ## hashes.txt anew, from constraints.txt: what `make setup HASHES=1` holds every file against
+	echo editables | $(BIN)/uv pip compile pyproject.toml - -c constraints.txt --all-extras --universal \
+	--python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	--quiet -o hashes.txt
 
 demo: $(READY) ## Table 1 on the bundled digits: trains what is missing (minutes), prints it
 	@begin=$$(date +%s); $(BIN)/python -m harness run table1 --preset smoke $(ARGS); code=$$?; \
@@ -24,6 +29,9 @@ test: $(READY) ## the tests, on up to four cores; ARGS="-k fold" narrows them do
 test-slurm: $(READY) ## the tests on a SLURM cluster of two nodes, started here; ARGS=--short takes minutes
 	@$(BIN)/python slurm/testcluster.py check >/dev/null
 	$(BIN)/python -m pytest tests/slurm $(ARGS)
+
+fuzz: $(READY) ## 10,000 odd inputs against every promise of SECURITY.md, a quarter of an hour; ARGS="--seed 2"
+	$(BIN)/python tests/fuzz/run.py $(ARGS)
 
 lint: $(READY) ## ruff and pyright
 	$(BIN)/ruff check .
@@ -49,6 +57,11 @@ $(READY): pyproject.toml constraints.txt
 	{ echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@echo "setting up $(VENV): a few minutes and 6 GB the first time, UV_TORCH_BACKEND=cpu takes less" >&2
 	$(PYTHON) -m venv $(VENV)
+ifdef HASHES
+	$(BIN)/python -m pip install --no-deps --only-binary :all: --require-hashes -r hashes.txt
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+else
 	$(BIN)/python -m pip install --quiet uv && $(BIN)/uv pip install --python $(BIN)/python $(ALL) || \
 	{ [ -z "$$UV_TORCH_BACKEND" ] && $(BIN)/python -m pip install $(ALL); } # slower, where uv cannot be had
+endif
 	@touch $@

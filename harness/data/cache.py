@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from baselines import caches
 from harness import durable, opened
 from harness.data.mounts import is_image
 from harness.errors import UserError
@@ -35,7 +36,7 @@ def folder() -> Path:
     """$HARNESS_CACHE, else ``snn-harness`` in $XDG_CACHE_HOME or ~/.cache. Safe to delete at any time."""
     if chosen := os.environ.get("HARNESS_CACHE"):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snn-harness"
+    return caches.folder() / "snn-harness"
 
 
 def signed(files: Iterable[Path], base: Path, *made: object) -> Callable[[], str]:
