@@ -99,13 +99,13 @@ def make_folder(path: Path, within: Path | None = None) -> None:
 
     Raises UserError; also where a part of `path` below `within` is a link, which may lead anywhere.
     """
-    with explained(path):
-        _make_folder(path)
     for part in (path, *path.parents) if within is not None else ():
         if part == within:
-            return
+            break
         if part.is_symlink():
             raise UserError("is a link, which is not followed", str(part), "put the folder itself there")
+    with explained(path):
+        _make_folder(path)
 
 
 def _make_folder(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -37,10 +38,10 @@ def find_cell(text: str, store: Store) -> tuple[Cell, Store]:
         key = _key(text, store)
     result_file = store.folder(key) / "result.json"
     cell = store.cell(key)
-    if cell is None and result_file.exists():
+    if cell is None and os.path.lexists(result_file):
         cell = next((result.cell for result in store.results() if result.cell.key == key), None)
     if cell is None:
-        raise UserError("no cell is recorded here", str(store.folder(key)), LISTED)
+        raise next(iter(store.problems), UserError("no cell is recorded here", str(store.folder(key)), LISTED))
     return cell, store
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from test_status import claimed, line, submitted
 from harness.cli import main
 from harness.jobs import launch, queue
 from harness.jobs.launch import Options, Watch
-from harness.process import HOST, PLACE
+from harness.process import HOST, PLACE, born
 from harness.store import Store
 from harness.store.holder import Holder
 
@@ -189,3 +191,26 @@ def test_what_cannot_be_meant_is_one_line_and_2(arguments: tuple[str, ...], mess
     assert cancel(store, *arguments) == 2
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
+
+
+# A claim that lies
+
+
+@pytest.mark.parametrize("says", ["all of it", "no birth", "another kernel"])
+def test_a_process_that_trains_nothing_of_ours_is_left_alone(says: str, store: Store, capsys) -> None:
+    """Whatever a claim tells of it."""
+    victim = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        told = {"place": PLACE, "born": born(victim.pid)}
+        told |= {"no birth": {"born": ""}, "another kernel": {"place": "elsewhere"}}.get(says, {})
+        store.announce([make_cell()])
+        store.log(make_cell()).touch()
+        held = Holder(host=HOST, pid=victim.pid, since=0.0, token="7" * 16, **told)
+        (store.folder(make_cell()) / "claim").write_bytes(msgspec.json.encode(held))
+        assert cancel(store, "--all") == 0
+        said = capsys.readouterr().out
+        assert said.startswith("not reached" if says == "another kernel" else f"left alone: process {victim.pid}")
+        assert victim.poll() is None
+    finally:
+        victim.kill()
+        victim.wait()

@@ -18,6 +18,7 @@ from test_status import claimed, line, submitted
 from harness.cli import main
 from harness.errors import UserError
 from harness.store import Store
+from harness.store.claim import Claim
 from harness.verbs.tail import BLOCK, MOST, tail
 
 
@@ -156,7 +157,7 @@ def test_following_shows_what_comes_and_ends_with_the_cell(store: Store) -> None
     assert following.stdout.readline() == "line 3\n"
     with path.open("a") as file:
         file.write("done\n")
-    store.write_result(make_result(make_cell()))
+    store.write_result(make_result(make_cell()), Claim(store.folder(make_cell()) / "claim", "7" * 16))
     (store.folder(make_cell()) / "claim").unlink()
     rest, said = following.communicate(timeout=60)
     assert (following.returncode, rest, said) == (0, "done\n", f"harness: {path}\n")

@@ -164,6 +164,30 @@ def test_a_damaged_result_here_is_replaced_and_kept(store: Store, other: Store) 
     assert (store.folder(make_cell()) / "result.json.corrupt-1").read_bytes() == b"{"
 
 
+@pytest.mark.parametrize("name", ["weights.pt", "log.txt", "result.json", "."])
+@pytest.mark.parametrize("side", ["theirs", "ours"])
+def test_no_link_is_followed(name: str, side: str, store: Store, other: Store, tmp_path: Path, capsys) -> None:
+    """A private file is not copied out, none of ours is written over."""
+    trained(other, make_cell())
+    store.announce([make_cell()])
+    path = (other if side == "theirs" else store).folder(make_cell()) / name
+    private = tmp_path / "private"
+    if name == ".":
+        path.rename(private)
+    else:
+        private.write_text("private")
+        path.unlink(missing_ok=True)
+    path.symlink_to(private)
+    before = files(Store(private.parent))
+    assert merge(store, other) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said and all("link" in line for line in said)
+    kept = files(Store(private.parent))
+    assert {place: kept.get(place) for place in before} == before
+    plain = [path for path in store.root.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert not any(b"private" in path.read_bytes() for path in plain)
+
+
 def test_a_failure_comes_only_where_nothing_is_known(store: Store, other: Store) -> None:
     trained(store, make_cell(0))
     mine = msgspec.structs.replace(make_failure(make_cell(1)), reason="ours")
