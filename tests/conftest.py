@@ -32,6 +32,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]
 def as_it_is() -> Iterator[None]:
     """The code under test counts as vouched for, so that it can be tried while it is edited; see tests/numerics."""
     lock, patch = vouched.vouched(), pytest.MonkeyPatch()
-    patch.setattr(vouched, "vouched", lambda: vouched.Vouched(raised=lock.raised, files=vouched.hashes()))
+    here = vouched.Vouched(raised=lock.raised, files=vouched.hashes())
+    patch.setattr(vouched, "vouched", lambda: here)
     yield
     patch.undo()

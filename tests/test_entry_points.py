@@ -68,10 +68,15 @@ def test_it_is_listed_without_being_imported(site: Path) -> None:
     assert "theirs_pkg 1.5" in line
 
 
-def test_it_trains_where_a_table_names_it_and_its_source_is_in_the_key(site: Path) -> None:
+def test_it_is_not_imported_where_no_table_names_it(site: Path) -> None:
+    (site / "t.toml").write_text(TABLE.replace("theirs", "mpbn"))
     (line,), modules = planned(site)
+    assert len(line[1]) == 1 and "torch" not in modules and "theirs_pkg" not in modules
+
+
+def test_it_trains_where_a_table_names_it_and_its_source_is_in_the_key(site: Path) -> None:
+    (line,), _ = planned(site)
     assert line[0] == "theirs" and len(line[1]) == 1 and not line[3]
-    assert "torch" not in modules and "theirs_pkg" not in modules
     (site / "theirs_pkg" / "neuron.py").write_text(METHOD + "# another thought\n")
     assert planned(site)[0][0][1] != line[1]
 
