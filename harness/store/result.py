@@ -107,7 +107,7 @@ class Result(Record, frozen=True, kw_only=True):
     """Training time, all attempts together."""
     resumed: Count = 0
     """How often it was taken up again from a checkpoint."""
-    attempts: tuple[dict[str, Any], ...] = ()
+    attempts: tuple[dict[str, Told | dict[str, Told]], ...] = ()
     """What `environment` was in the attempts before the last one, whose work it went on with."""
 
     @property
