@@ -13,10 +13,11 @@ from baselines.folding import fold_leaks, fold_norms, fold_thresholds
 from baselines.network import Network
 from baselines.parts.neurons import SpikingNeuron
 from harness.identity import code
+from harness.measure import weights
 from harness.plugins import load_plugins
 from harness.spec import Cell
 from harness.store import Store
-from harness.train import weights, worker
+from harness.train import worker
 from harness.train.proof import recorded
 
 SAMPLES = 64

@@ -13,10 +13,11 @@ from baselines.network import Network
 from harness import environment
 from harness.data import Data
 from harness.identity import code
+from harness.measure import weights
 from harness.plugins import load_plugins
 from harness.spec import Cell
 from harness.store import Store
-from harness.train import weights, worker
+from harness.train import worker
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 """Images and labels."""

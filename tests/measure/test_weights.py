@@ -14,9 +14,9 @@ from torch import nn
 
 from harness import durable
 from harness.errors import UserError
+from harness.measure.weights import restore
 from harness.store.probes import fingerprint
 from harness.train.checkpoint import serialised
-from harness.train.weights import restore
 
 
 def network() -> Any:
