@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from baselines.folding import fold_leaks, fold_norms, fold_thresholds
 from baselines.network import Network
 from baselines.parts.neurons import SpikingNeuron
-from harness.errors import UserError
 from harness.identity import code
+from harness.measure import weights
 from harness.plugins import load_plugins
 from harness.spec import Cell
 from harness.store import Store
@@ -26,14 +26,11 @@ SAMPLES = 64
 
 def load(cell: Cell, store: Store, data_root: Path | None, plugins: tuple[str, ...] = ()) -> tuple[Network, Tensor]:
     """The folded network after the last epoch, in float32, and some test images. Raises UserError."""
-    path = store.folder(cell) / "weights.pt"
-    if not path.is_file():
-        what = "has no weights: it is not trained yet, or they were not kept"
-        raise UserError(what, str(path), f"type: python -m harness run {cell.key}")
+    path = weights.path_of(cell, store)
     load_plugins(plugins)
     data, network = worker.prepare(cell, data_root)
     code.prove(cell)
-    network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+    weights.restore(network, path)
     images = torch.cat([images for images, _ in worker.first(data, SAMPLES, cell.recipe.batch)])
     return folded(network.cpu()), images[:SAMPLES].cpu().float()
 

@@ -92,7 +92,8 @@ def _sharing(environment: Mapping[str, object], place: Place) -> float:
 def _scale(result: Result, shape: Cell) -> float | None:
     """Work of `shape` over that of `result`; None where it cannot be told."""
     old, new = result.cell.recipe, shape.recipe
-    seen = result.samples.get("train", {}).get("samples")
+    said = result.samples.get("train", {}).get("samples")
+    seen = said if isinstance(said, int) else None
     if (new.train_samples is None and old.train_samples is not None) or (old.size is None) != (new.size is None):
         return None
     samples = 1.0 if new.train_samples == old.train_samples else (new.train_samples or 0) / seen if seen else None

@@ -13,6 +13,7 @@ import msgspec
 from harness import checks, durable, environment, tables
 from harness.decode import decode
 from harness.errors import UserError, did_you_mean
+from harness.measure import records
 from harness.measure.spec import Bench, Benched, Latency, Overhead, Training
 from harness.measure.targets import met
 
@@ -130,12 +131,4 @@ def record(benched: Benched, out: Path) -> Path:
 
 def read(path: Path) -> Benched:
     """What `record` wrote. Raises UserError."""
-    try:
-        benched = msgspec.json.decode(path.read_bytes(), type=Benched)
-        if not benched.timings:
-            raise UserError("not the record of a bench: it has no timings", str(path), "a file of results/bench")
-        return benched
-    except OSError as error:
-        raise UserError(f"cannot read it: {error.strerror}", str(path)) from None
-    except msgspec.DecodeError as error:
-        raise UserError(f"not the record of a bench: {error}", str(path), "a file of results/bench") from None
+    return records.read(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +12,11 @@ import torch
 from baselines.network import Network
 from harness import environment
 from harness.data import Data
-from harness.errors import UserError
 from harness.identity import code
+from harness.measure import weights
 from harness.plugins import load_plugins
 from harness.spec import Cell
 from harness.store import Store
-from harness.store.probes import fingerprint
 from harness.train import worker
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -48,10 +46,7 @@ def load(
 
     Raises UserError where there are no weights or no data, or where they or the code are not those of the cell.
     """
-    path = store.folder(cell) / "weights.pt"
-    if not path.is_file():
-        what = "has no weights: it is not trained yet, or they were not kept"
-        raise UserError(what, str(path), f"type: python -m harness run {cell.key}")
+    path = weights.path_of(cell, store)
     load_plugins(plugins)
     torch.set_num_threads(1)
     environment.deterministic()
@@ -61,15 +56,10 @@ def load(
         train_samples=_fewer(train_samples, cell.recipe.train_samples),
         test_samples=_fewer(test_samples, cell.recipe.test_samples),
     )
-    content = path.read_bytes()
     data, network = worker.prepare(msgspec.structs.replace(cell, recipe=recipe), data_root)
     code.prove(cell)
-    try:
-        network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"))
-    except Exception as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"does not hold the weights of this cell ({first})", str(path)) from None
-    return Trained(network=network.in_precision("float32").eval(), data=data, weights=fingerprint(content))
+    known = weights.restore(network, path)
+    return Trained(network=network.in_precision("float32").eval(), data=data, weights=known)
 
 
 def seeded(*parts: object) -> torch.Generator:

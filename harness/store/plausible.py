@@ -13,6 +13,8 @@ from typing import Any
 from harness.store.probes import QUANTILES, Landscape, Operations, Potentials, Probe
 from harness.store.result import Curve, FoldProof, Result, objection
 
+AMOUNTS = ("cores", "memory_gib", "threads", "pack", "processes")
+"""Of an environment, where it says them."""
 ONCE = {b'_accuracy"': 4, b'"best_epoch"': 1, b'"proofs"': 1}
 """How often these are in the file of a result that says nothing twice: a fast look, which tells where to look closely.
 """
@@ -39,6 +41,11 @@ def _objections(result: Result, content: bytes) -> Iterator[str]:
         yield f"its best epoch is {result.best_epoch}, where its curve is at {test[result.best_epoch - 1]:g}"
     if test and test[-1] != result.last_accuracy:
         yield f"its last accuracy is {result.last_accuracy:g}, that of its curve {test[-1]:g}"
+    for name in AMOUNTS:
+        if not isinstance(result.environment.get(name, 1), int | float):
+            yield f"its environment has no number for {name}"
+    if not all(isinstance(seen.get("samples", 1), int) for seen in result.samples.values()):
+        yield "it has no number of samples"
     for proof in result.proofs:
         yield from _of_proof(proof)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,6 +17,8 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e10)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Number = Annotated[float, msgspec.Meta(ge=-1e100, le=1e100)]
 """Finite, and so is a sum of many, or of their squares."""
+Told = str | int | float | bool | None
+"""What is recorded for people."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,16 +98,16 @@ class Result(Record, frozen=True, kw_only=True):
     last_accuracy: Percent
     parameters: Count
     proofs: tuple[FoldProof, ...]
-    samples: dict[str, Any]
+    samples: dict[str, dict[str, Told]]
     """`train`, `test`: fingerprint and count of the samples seen."""
-    environment: dict[str, Any]
+    environment: dict[str, Told | dict[str, Told]]
     started: str
     finished: str
     seconds: Seconds
     """Training time, all attempts together."""
     resumed: Count = 0
     """How often it was taken up again from a checkpoint."""
-    attempts: tuple[dict[str, Any], ...] = ()
+    attempts: tuple[dict[str, Told | dict[str, Told]], ...] = ()
     """What `environment` was in the attempts before the last one, whose work it went on with."""
 
     @property

@@ -134,10 +134,10 @@ def test_the_shipped_latency_bench_covers_what_the_paper_names() -> None:
 
 
 def test_bad_benches_are_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot read it"):
+    with pytest.raises(UserError, match="cannot be read"):
         bench.read(tmp_path / "none.json")
     (tmp_path / "broken.json").write_text("{}")
-    with pytest.raises(UserError, match="not the record of a bench"):
+    with pytest.raises(UserError, match="no record of a bench"):
         bench.read(tmp_path / "broken.json")
     with pytest.raises(UserError, match="latency"):
         bench.load("latenzy")

@@ -129,7 +129,7 @@ def test_what_failed_is_no_number_or_missing_is_shown_as_that(page: Node, store:
     assert "2 of 3 seeds have a number" in first.text
     assert second.text.count("missing") == 3 and "0 of 3 seeds have a number" in second.text
     lost = planned().lines[1].cells[0].key
-    assert page.by_id("missing").text.count(f"{lost}/result.json: is damaged") == 1  # JSON has no NaN
+    assert page.by_id("missing").text.count(f"{lost}/result.json: is not understood") == 1  # JSON has no NaN
     assert "data-measured" not in second.attributes
     assert fifth.text.count("missing") == 3 and not fifth.find("svg")
     assert {row.attributes["data-verdict"] for row in (first, second, fifth)} == {"incomplete"}
