@@ -265,11 +265,9 @@ def _one_of(what: str, known: Sequence[str]) -> Callable[[str], str]:
 class _Seeds(argparse.Action):
     """Given again, it adds to what was given before."""
 
-    def __call__(
-        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
-    ) -> None:
-        before = () if getattr(namespace, self.dest) == self.default else getattr(namespace, self.dest)
-        setattr(namespace, self.dest, tuple(dict.fromkeys((*before, *values))))
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        before = () if namespace.seeds is self.default else namespace.seeds
+        namespace.seeds = tuple(dict.fromkeys((*before, *values)))
 
 
 def _seeds(text: str) -> tuple[int, ...]:

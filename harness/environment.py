@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.printable import printable
 
 COMMAND = "HARNESS_COMMAND"
 """Environment variable by which a job learns what the user typed."""
@@ -166,7 +167,8 @@ def commit() -> str:
 
 def command_line(arguments: Sequence[str]) -> str:
     """What the user typed, fit to be published: a path that names a place on this machine keeps its last part only."""
-    return shlex.join(["python", "-m", "harness", *(_unplaced(argument) for argument in arguments)])
+    words = ["python", "-m", "harness", *(_unplaced(argument) for argument in arguments)]
+    return printable(shlex.join(words))  # a path that is not UTF-8 could not be written down
 
 
 def executable() -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import stand_in
 
+from harness.arguments import parse
 from harness.cli import main
 from harness.errors import UserError
 from harness.jobs import launch
@@ -67,6 +68,19 @@ def test_several_tables_are_one_csv(store: Path, capsys: pytest.CaptureFixture[s
     assert [row["table"] for row in rows] == ["table1"] * 12 + ["table6"] * 4
 
 
+@pytest.mark.parametrize(
+    ("given", "seeds"),
+    [
+        ([], (0, 1, 2)),
+        (["--seeds", "7"], (7,)),
+        (["--seeds", "0", "--seeds", "1,0", "--seeds", "4294967295"], (0, 1, 4294967295)),
+        (["--seeds", "0,1,2", "--seeds", "5"], (0, 1, 2, 5)),
+    ],
+)
+def test_seeds_given_again_are_added(given: list[str], seeds: tuple[int, ...]) -> None:
+    assert parse(["table", "table1", *given]).seeds == seeds
+
+
 def test_rows_without_a_method_do_not_count_as_missing(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(store, "table", "table2", "--only", "method=glif", "--format", "csv") == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
@@ -115,7 +129,17 @@ def test_a_truncated_result_is_told_moved_aside_and_trained_again(
         ("run table1 --sore x", "run: unknown argument `--sore`; did you mean `--store`?"),
         ("run table1 --on slurm", "--on: unknown place `slurm`; known: cpu, example, gpu, inline, local"),
         ("run table1 --jobs 0", "--jobs: `0` is no number of 1 or more"),
+        ("run table1 --jobs 100000000000000000000", "is no number of 1 or more, 1000000 at most"),
+        ("run table1 --threads 100000", "--threads: `100000` is no number of 1 or more, 1024 at most"),
         ("run table1 --seeds x", "--seeds: `x` is no list of seeds"),
+        ("run table1 --seeds 4294967296", "`4294967296` is no list of seeds; type whole numbers from 0 to 4294967295"),
+        ("run table1 --seeds=-1", "`-1` is no list of seeds"),
+        ("run table1 --seeds=--", "`--seeds` has no value"),
+        ("run table1 --only=--", "`--only` has no value"),
+        ("run table1 --store=--", "`--store` has no value"),
+        ("bench latency --width nan", "--width: `nan` is no list of numbers"),
+        ("bench latency --batch 0", "--batch: `0` is no list of numbers"),
+        ("bench latency --timesteps 1,1e9", "--timesteps: `1,1e9` is no list of numbers"),
         ("run table1 --retry all", "unknown kind `all`; known: failed"),
         ("run table1 --preset smok", "unknown preset `smok`; did you mean `smoke`?"),
         ("run table1 --protocol papre", "unknown protocol `papre`; did you mean `paper`?"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import builtins
+import csv
+import io
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,7 +27,7 @@ from harness.cli import main
 from harness.errors import UserError
 from harness.export import as_nir, as_onnx, as_torch
 from harness.export.network import agreement, folded
-from harness.store import Store
+from harness.store import Store, frame
 
 # --- Results ----------------------------------------------------------------------------------------------------------
 
@@ -57,6 +60,14 @@ def test_every_cell_and_every_epoch(store: Path, form: str, capsys: pytest.Captu
     assert cells[cells["status"] != "done"]["accuracy"].isna().all()
     assert list(epochs["epoch"]) == [1, 2, 3] and set(epochs["key"]) == {done["key"]}
     assert epochs["test_accuracy"].iloc[-1] == 90.5
+
+
+def test_no_cell_of_csv_is_a_formula() -> None:
+    """A reason, a method, a device may come from a stranger's store; a spreadsheet would run them."""
+    cell = msgspec.structs.replace(make_cell(), method="=cmd|'/C calc'!A0")
+    failure = msgspec.structs.replace(make_failure(cell), kind="diverged", reason="\x1b[2J")
+    (row,) = csv.DictReader(io.StringIO(frame.csv(frame.cells([(cell, failure)]))))
+    assert row["method"] == "'=cmd|'/C calc'!A0" and row["reason"] == r"diverged: \x1b[2J"
 
 
 def test_parquet_without_pyarrow_is_one_line(

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from harness.columns import columns
+from harness.environment import command_line
 from harness.errors import LONGEST, UserError, UserErrors, did_you_mean
 from harness.printable import SPELLING, as_json, inert, printable, printable_lines, shortened
 
@@ -77,3 +78,8 @@ def test_what_an_encoding_lacks_is_spelt(encoding: str, told: str) -> None:
     stream.write("1.2±0.3 中")
     stream.flush()
     assert raw.getvalue().decode(encoding) == told
+
+
+def test_a_command_with_a_path_that_is_not_utf8_can_be_written_down() -> None:
+    """Every result holds it."""
+    assert command_line(["run", "--store", "a\udcff"]) == "python -m harness run --store 'a\\udcff'"

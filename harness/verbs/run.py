@@ -146,7 +146,7 @@ def remotely(options: argparse.Namespace) -> How:
     profile = clusters.load(str(source), options.store)
     slurm.require()
     store_root = options.store.resolve()
-    if odd := re.search(r"[%\\\x00-\x1f\x7f]", str(store_root)):
+    if odd := re.search(r"[%\\\x00-\x1f\x7f\ud800-\udfff]", str(store_root)):
         what = f"the path of the store has {odd[0]!r}, by which SLURM or its script would mean something else"
         raise UserError(what, str(store_root), "choose another folder: --store DIR")
     data_root = options.data or (Path(profile.data).expanduser() if profile.data else None)

@@ -246,7 +246,7 @@ def test_a_percent_sign_in_the_path_is_no_pattern(on: str, tmp_path: Path) -> No
     store.prepare()
     ended = launch.run([make_cell()], store, Options(on=on, jobs=1), job=stand_in.train)
     assert list(ended.values()) == ["done"]
-    assert [path.name for path in tmp_path.iterdir()] == [store.root.name] and not (store.root / launch.JOBS).exists()
+    assert [path.name for path in tmp_path.iterdir()] == [store.root.name] and not (store.root / ".jobs").exists()
 
 
 def test_so_many_jobs_as_there_are_cells(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

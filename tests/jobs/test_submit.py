@@ -384,7 +384,7 @@ def test_no_slurm_here_is_one_line(
     assert len(lines) == 2 and all("no SLURM on this machine (no sbatch)" in line for line in lines)
 
 
-@pytest.mark.parametrize("name", ["a\ntouch stolen\n", "a%j", "50%", "a\\b", "%t/runs"])
+@pytest.mark.parametrize("name", ["a\ntouch stolen\n", "a%j", "50%", "a\\b", "%t/runs", "a\udcff"])
 def test_a_store_whose_path_means_something_in_a_script_is_refused(
     name: str, fake: FakeSlurm, tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
