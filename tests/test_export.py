@@ -192,7 +192,7 @@ def test_nir_says_what_the_paper_says_of_the_neuron(tmp_path: Path) -> None:
     [
         ("tebn", "resnet20", "layer 0: cannot be written in NIR: NIR has no node for ConvPerStep"),
         ("mpbn-normalised-potential", "resnet20", "layer 1: cannot be written in NIR: it carries the normalised"),
-        ("vanilla", "sew-resnet18", "NIR has no node for MaxPool2d"),
+        ("vanilla", "resnet18-sew", "NIR has no node for MaxPool2d"),
     ],
 )
 def test_what_nir_cannot_say_is_refused_by_layer(method: str, architecture: str, told: str) -> None:

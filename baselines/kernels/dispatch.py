@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def backend_for(layer: SpikingNeuron, x: Tensor) -> Backend | None:
     """The back end that computes what `layer` would: a leaky, hard-reset neuron, plain, with MPBN, or folded."""
-    if x.dim() != 4 or x.dtype != torch.float32 or x.numel() == 0 or not _plain_parts(layer):
+    if x.dim() != 4 or x.dtype != torch.float32 or x.numel() == 0 or layer.observed or not _plain_parts(layer):
         return None
     if layer.training:
         trains = type(layer.fire) is neurons.Fire and temperature(layer.fire.surrogate) is not None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from baselines.kernels import dispatch
 from baselines.kernels.recurrence import columns
+from baselines.parts import moments
 from baselines.parts.potential import NoNorm, PotentialNorm
 from baselines.parts.surrogates import Surrogate, spike
 
@@ -40,6 +41,11 @@ class HardReset:
 
 Carry: TypeAlias = Literal["raw", "normalised"]
 """Which potential goes on to the next step: u(t) (Eq. 2), or z(t), with which MPBN no longer folds into V."""
+
+
+Place: TypeAlias = Literal["map", "inside", "hidden", "shortcut"]
+"""Where a layer of neurons stands: after a convolution, within a residual block, in a fully connected layer, on a
+shortcut. Some parts mean only some of them."""
 
 
 class Fire(nn.Module):
@@ -93,6 +99,10 @@ class FoldedFire(nn.Module):
 class SpikingNeuron(nn.Module):
     """A layer of neurons: currents (T·B, C, H, W) -> spikes of the same shape. Starts every call from v(0) = 0."""
 
+    place: Place = "map"
+    shows_potential = False
+    """Whether the spikes carry z along, as their attribute `potential`, for what follows the neuron."""
+
     def __init__(
         self,
         timesteps: int,
@@ -116,14 +126,31 @@ class SpikingNeuron(nn.Module):
         """The reference: any parts, any precision, autograd backward."""
         currents = x.unflatten(0, (self.timesteps, -1))
         v = torch.zeros_like(currents[0])
-        spikes = []
+        spikes, potentials = [], []
         for x_t in currents:
             u = self.charge(v, x_t)  # Eq. 1, Eq. 6
             z = self.normalise(u)  # Eq. 7; the identity without MPBN
             s = self.fire(z)  # Eq. 8
             v = self.reset(u if self.carry == "raw" else z, s)  # Eq. 2: on u, since only then MPBN folds into V
             spikes.append(s)
-        return torch.cat(spikes)
+            if self.observed:
+                potentials.append(z)
+        return self._shown(torch.cat(spikes), potentials)
+
+    def _shown(self, s: Tensor, potentials: list[Tensor]) -> Tensor:
+        """The spikes, after the potentials were shown to whom it concerns."""
+        if potentials:
+            z = torch.cat(potentials)
+            if moments.wanted():
+                moments.tell(z, self.fire.v_th, self.place)  # type: ignore[arg-type]
+            if self.shows_potential:
+                s.potential = z  # type: ignore[attr-defined]
+        return s
+
+    @property
+    def observed(self) -> bool:
+        """Whether somebody wants to see the potentials, which back ends keep to themselves."""
+        return self.shows_potential or moments.wanted()
 
 
 @dataclass(frozen=True, kw_only=True)

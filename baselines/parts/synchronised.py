@@ -66,6 +66,33 @@ def batch_norm(
     return y
 
 
+def mean_var(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of the batch, features along dimension 1 of `x`. Raises ProcessLost."""
+    if not needed():
+        var, mean = torch.var_mean(x, _others(x), correction=0)
+        return mean, var
+    return _SynchronisedMoments.apply(x)  # type: ignore[return-value]
+
+
+class _SynchronisedMoments(torch.autograd.Function):
+    """x -> mean and variance over all processes; what flows back is the sum of what each makes of them."""
+
+    @staticmethod
+    def forward(ctx, x):  # type: ignore[override]
+        count, mean, var = _over_all(*_moments(x))
+        ctx.save_for_backward(x, mean, count)
+        return mean.to(x.dtype), var.to(x.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gmean, gvar):  # type: ignore[override]
+        x, mean, count = ctx.saved_tensors
+        everyones = torch.stack([gmean, gvar]).to(torch.float64, copy=True)
+        collect(dist.all_reduce, everyones)
+        gmean, gvar = (everyones / count).to(x.dtype)
+        return _along(gmean, x) + 2 * _along(gvar, x) * (x - _along(mean.to(x.dtype), x))
+
+
 class _SynchronisedBatchNorm(torch.autograd.Function):
     """(x, λ, β) -> y, and the mean and unbiased variance over all processes, in float64."""
 

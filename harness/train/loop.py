@@ -59,10 +59,11 @@ def train(
             rate = schedule(epoch)
 
             network.train()
+            network.begin_epoch(epoch, recipe.epochs)
             share = data.train.epoch(seed, epoch, recipe.batch, start=now.batches, share=group.share)
             for images, labels in share:
                 logits = network(images)
-                loss = network.method.objective(logits, labels)
+                loss = network.loss(logits, labels)
                 optimiser.zero_grad(set_to_none=True)
                 whole = min(recipe.batch, data.train.samples - now.batches * recipe.batch)
                 backward(loss, logits, len(labels) / whole, network, group)
@@ -98,7 +99,7 @@ def resume(network: Network, optimiser: torch.optim.Optimizer, checkpoint: Check
 def backward(loss: Tensor, logits: Tensor, part: float, network: Network, group: Group) -> None:
     """Gradients of the mean loss over the whole batch, of which this process holds `part` (0 to 1), maybe nothing."""
     if group.size > 1:
-        loss = loss * part if part else logits.sum() * 0.0  # the mean over nothing is NaN
+        loss = loss * part if part else network.nothing(logits)  # the mean over nothing is NaN
     loss.backward()
     group.sum_gradients(network.parameters())
 

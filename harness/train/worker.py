@@ -214,7 +214,7 @@ def time_step(cell: Cell, data_root: Path | None, steps: int = 3, recompute: Rec
     seconds = {"train": [], "test": []}
     for _, (images, labels) in zip(range(steps), data.train.epoch(cell.seed, 0, cell.recipe.batch), strict=False):
         start = time.perf_counter()
-        network.method.objective(network(images), labels).backward()
+        network.loss(network(images), labels).backward()
         synchronise()
         seconds["train"].append(time.perf_counter() - start)
     network.eval()
