@@ -30,6 +30,8 @@ def backend_for(layer: SpikingNeuron, x: Tensor) -> Backend | None:
 
 def _plain_parts(layer: SpikingNeuron) -> bool:
     """Parts that back ends know, and nobody listens to what passes between them."""
+    if layer.receive is not None or layer.threshold is not None or not getattr(layer.fire, "strict", True):
+        return False
     parts = (layer.charge, layer.normalise, layer.fire, layer.reset)
     kinds = ((neurons.Leak,), (nn.Identity, MPBN), (neurons.Fire, neurons.FoldedFire), (neurons.HardReset,))
     known = all(type(part) in kind for part, kind in zip(parts, kinds, strict=True))

@@ -50,7 +50,13 @@ _waits: list[Callable[[dist.Work], None]] = []
 
 
 def batch_norm(
-    x: Tensor, running_mean: Tensor, running_var: Tensor, weight: Tensor, bias: Tensor, momentum: float, eps: float
+    x: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    momentum: float,
+    eps: float,
 ) -> Tensor:
     """λ (x - μ) / sqrt(σ² + ε) + β with the statistics of the batch, features along dimension 1 of `x`.
 
@@ -59,6 +65,7 @@ def batch_norm(
     """
     if not needed():
         return F.batch_norm(x, running_mean, running_var, weight, bias, True, momentum, eps)
+    bias = torch.zeros_like(weight) if bias is None else bias
     y, mean, unbiased = _SynchronisedBatchNorm.apply(x, weight, bias, eps)  # type: ignore[misc]
     with torch.no_grad():
         running_mean.lerp_(mean.to(running_mean.dtype), momentum)

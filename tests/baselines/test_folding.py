@@ -29,16 +29,24 @@ from baselines.folding import (
 )
 from baselines.method import ConvNorm
 from baselines.network import Network
+from baselines.parts.gated import Gated
+from baselines.parts.leaks import FreeLeak, SigmoidLeak
 from baselines.parts.neurons import LIF
+from baselines.parts.normalisations import TemporalEffectiveBatchNorm
+from baselines.parts.per_step import SecondMomentNorm
 from baselines.parts.potential import MPBN
 from baselines.parts.surrogates import STE
+from baselines.parts.thresholds import Learned
 
 FOLDABLE = list(METHODS)
 MPBN_METHODS = ["mpbn", "mpbn-element"]
 
 
 def scrambled(network: Network, seed: int = 0, scale: float = 1.0) -> Network:
-    """Every normaliser with random λ (some 0, some 1e-6, half negative), β, μ, σ²: training could lead anywhere."""
+    """Every parameter drawn at random, λ of normalisers some 0, some 1e-6, half negative: training could lead anywhere.
+
+    Weights of convolutions and linear layers are random as they are.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def draw(p: Tensor) -> Tensor:
@@ -48,11 +56,20 @@ def scrambled(network: Network, seed: int = 0, scale: float = 1.0) -> Network:
         for module in network.modules():
             if isinstance(module, MPBN | nn.BatchNorm2d):
                 module.weight.copy_(draw(module.weight) * scale)
-                module.bias.copy_(draw(module.bias) * 0.5)
+                if module.bias is not None:
+                    module.bias.copy_(draw(module.bias) * 0.5)
                 module.running_mean.copy_(draw(module.running_mean) * 0.3)
                 module.running_var.copy_(draw(module.running_var).square() + 0.05)
             if isinstance(module, MPBN):
                 module.weight[::7], module.weight[1::7] = 0.0, 1e-6
+            if isinstance(module, SecondMomentNorm):
+                module.weight.copy_(draw(module.weight) * scale)
+                module.running_moment.copy_(draw(module.running_moment).square() + 0.05)
+            if isinstance(module, Learned | Gated | SigmoidLeak | FreeLeak):
+                for parameter in module.parameters():
+                    parameter.add_(draw(parameter) * 0.3)
+            if isinstance(module, TemporalEffectiveBatchNorm):
+                module.p.copy_(draw(module.p))
     return network.eval()
 
 

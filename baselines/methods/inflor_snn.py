@@ -1,0 +1,15 @@
+"""InfLoR-SNN: the potential is rectified towards 0 and 1 before firing, and each spike subtracts 1 (Guo et al. 2022).
+
+Threshold 0.5 is the baseline's and the cited code's; that one does not leak at all, and has tdBN in residual blocks.
+"""
+
+from dataclasses import replace
+
+from baselines import METHODS
+from baselines.methods.vanilla import VANILLA
+from baselines.parts.neurons import Neuron, SoftReset
+from baselines.parts.rectified import Rectified
+
+INFLOR_SNN = METHODS.register(
+    "inflor-snn", replace(VANILLA, neuron=Neuron(normalise=Rectified(), reset=SoftReset(amount=1.0)))
+)
