@@ -1,6 +1,7 @@
-"""BNTT: a batch norm of its own for every step, λ(t) and statistics, without β (Kim and Panda 2021).
+"""BNTT: a batch norm of its own for every step, λ(t) and statistics, without β. Folds into T weight sets.
 
-The cited system also has a soft reset, a slower leak, a triangular surrogate and Poisson-coded input.
+Kim and Panda 2021. The cited system also has a soft reset, a slower leak, a triangular surrogate and Poisson-coded
+input.
 """
 
 from dataclasses import replace

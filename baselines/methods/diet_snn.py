@@ -1,8 +1,8 @@
-"""Diet-SNN: leak and threshold of each layer are learned, soft reset by the threshold, no normaliser (Rathi, Roy 2021).
+"""Diet-SNN: each layer learns leak and threshold; soft reset by V, no normaliser. Folds into a constant V.
 
-The spike in the reset is detached, V there is not. The cited system begins from a trained ANN, thresholds from its
-activations, and has a triangular surrogate; here leak 0.25 and threshold 0.5 are where learning begins, the weights are
-fresh and the surrogate is the baseline's.
+Rathi and Roy 2021. The spike in the reset is detached, V there is not. The cited system begins from a trained ANN,
+thresholds from its activations, and has a triangular surrogate; here leak 0.25 and threshold 0.5 are where learning
+begins, the weights are fresh and the surrogate is the baseline's.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""GLIF: leak, input and reset are mixed by learned gates, one a channel, the input weighed by a learned g(t) a step.
+"""GLIF: learned gates mix leak, input and reset, a channel and step each. V folds, the gates stay as constants.
 
 Yao et al. 2022. Decay 0.25 and threshold 0.5 are the baseline's as they are the cited code's; that one also has tdBN in
 every place, identity shortcuts included, and a rectangular surrogate.

@@ -1,6 +1,7 @@
-"""InfLoR-SNN: the potential is rectified towards 0 and 1 before firing, and each spike subtracts 1 (Guo et al. 2022).
+"""InfLoR-SNN: potentials are rectified towards 0 and 1 before firing, a spike subtracts 1. Folds into the threshold.
 
-Threshold 0.5 is the baseline's and the cited code's; that one does not leak at all, and has tdBN in residual blocks.
+Guo et al. 2022. Threshold 0.5 is the baseline's and the cited code's; that one does not leak at all, and has tdBN in
+residual blocks.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""LSNN's adaptive threshold: V(t) = V + β a(t), a(t) a trace of the neuron's own spikes; nothing is learned.
+"""LSNN's adaptive threshold: V(t) = V + β a(t), a(t) a trace of the neuron's own spikes. The threshold does not fold.
 
 Bellec et al. 2018. Trace of 200 steps and β in proportion to V are the cited code's (1.6 at a threshold of 0.03: a
 spike raises V by 27 percent). Its neuron differs: it fires a step late, from the potential before the charge, loses

@@ -1,7 +1,7 @@
-"""LTMD's learnable thresholds: V = tanh(w), one w a layer (Wang et al. 2022), without its moderate dropout.
+"""LTMD's learnable thresholds: V = tanh(w), one w a layer; without its moderate dropout. Folds into a constant V.
 
-Decay, hard reset and its gradient are the baseline's as they are the cited code's, whose w begins at 0.5 (V = 0.462);
-here V begins at the common 0.5. Its dropout needs two passes and a loss between them: not here.
+Wang et al. 2022. Decay, hard reset and its gradient are the baseline's as they are the cited code's, whose w begins
+at 0.5 (V = 0.462); here V begins at the common 0.5. Its dropout needs two passes and a loss between them: not here.
 """
 
 from dataclasses import replace

@@ -1,6 +1,7 @@
-"""PSP-BN-style: currents over the root of their second raw moment of each step, no mean subtracted.
+"""PSP-BN-style: currents over the root of their second raw moment of each step. Folds into T weight sets.
 
-Ikegawa et al. 2022. The published formula was not to be had; root, scale and moments a step are ours (`parts/per_step.py`).
+No mean is subtracted (Ikegawa et al. 2022). The published formula was not to be had; root, scale and moments a step
+are ours (`parts/per_step.py`).
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""PSP-BN-style with one moment over all steps: it folds into the convolution, and any T will do."""
+"""PSP-BN-style with one moment over all steps. Folds into the convolution, and any T will do."""
 
 from dataclasses import replace
 

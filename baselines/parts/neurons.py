@@ -75,6 +75,7 @@ class SoftReset:
 
     def __call__(self, u: Tensor, s: Tensor) -> Tensor:
         a = self.amount.value() if isinstance(self.amount, Learned) else self.amount
+        assert a is not None, "build gives it V"
         return u - a * (s.detach() if self.detach else s)
 
 
@@ -177,7 +178,7 @@ class SpikingNeuron(nn.Module):
             compared = z if own is None else own(z, a)
             s = self.fire(compared)  # Eq. 8
             v = self.reset(u if self.carry == "raw" else z, s)  # Eq. 2: on u, since only then MPBN folds into V
-            a = a if own is None else own.remember(a, s)
+            a = a if own is None else own.remember(a, s)  # type: ignore[operator]
             spikes.append(s)
             if self.observed:
                 potentials.append(compared)

@@ -1,8 +1,8 @@
 """Thresholds that are no constant: learned with the weights, or risen by the neuron's own spikes.
 
 Each puts the potential z(t) where it lies in relation to its own V as it would to the constant V₀ of the neuron: firing
-and surrogate then read V₀ as ever, and a surrogate's window follows the threshold. Some compare z - V with 0, others z / V
-with 1, each as its paper does: so the surrogate's gradient reaches V in another proportion.
+and surrogate then read V₀ as ever, and a surrogate's window follows the threshold. Some compare z - V with 0, others
+z / V with 1, each as its paper does: so the surrogate's gradient reaches V in another proportion.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Free:
 
 
 class AdaptiveThreshold(nn.Module):
-    """z' = V₀ z / V, V(t) = V₀ + β a(t), a(t) = ρ a(t-1) + (1 - ρ) s(t-1). Nothing is learned; a passes gradients on."""
+    """z' = V₀ z / V, V(t) = V₀ + β a(t), a(t) = ρ a(t-1) + (1 - ρ) s(t-1). Nothing is learned."""
 
     def __init__(self, v_th: float, beta: float, rho: float) -> None:
         super().__init__()
