@@ -72,9 +72,11 @@ def fold_thresholds(network: Network) -> Network:
 def has_foldable_threshold(module: nn.Module) -> bool:
     """A layer of neurons that compares a rising or falling function of u(t) with V, and carries u(t).
 
-    MPBN, a rectificator, a learned V. Where it carries z(t), they have a part in the recurrence.
+    MPBN, a rectificator, a learned V. Where it carries z(t), or hands it on, they have a part in more than firing.
     """
     if not isinstance(module, SpikingNeuron) or module.carry != "raw" or not isinstance(module.fire, Fire):
+        return False
+    if module.shows_potential:
         return False
     folds = isinstance(module.normalise, MPBN | Rectificator) or isinstance(module.threshold, Learned)
     known = isinstance(module.normalise, nn.Identity | MPBN | Rectificator)

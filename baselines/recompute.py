@@ -83,6 +83,7 @@ class _Segment(torch.autograd.Function):
         ctx.save_for_backward(x if packed is None else packed, *tape)
         ctx.parameters = parameters
         ctx.autocast = _autocast(x)
+        ctx.set_materialize_grads(False)  # what the loss leaves out adds nothing, not zeros of another memory format
         if b is not None:
             ctx.mark_non_differentiable(b)
         return s, b, *_tensors(told)
@@ -101,7 +102,9 @@ class _Segment(torch.autograd.Function):
             with outputs_read_from(tape) if ctx.convolutions else nullcontext(), _listening(ctx) as told:
                 s = torch.func.functional_call(ctx.segment, spare, (x,))
         wanted = [tensor for tensor in (x, *ctx.parameters) if tensor.requires_grad]
-        found = iter(torch.autograd.grad((s, *_tensors(told)), wanted, (gs, *gtold), allow_unused=True))
+        reached = [(y, g) for y, g in zip((s, *_tensors(told)), (gs, *gtold), strict=True) if g is not None]
+        outputs, given = zip(*reached, strict=True)
+        found = iter(torch.autograd.grad(outputs, wanted, given, allow_unused=True))
         gradients = [next(found) if tensor.requires_grad else None for tensor in (x, *ctx.parameters)]
         return None, None, None, gradients[0], None, *gradients[1:]
 

@@ -49,3 +49,24 @@ class Free:
 
     def build(self, shape: tuple[int, int, int]) -> FreeLeak:
         return FreeLeak(self.tau)
+
+
+class SquashedLeak(nn.Module):
+    """u(t) = σ(d) v(t-1) + x(t)."""
+
+    def __init__(self, tau: float) -> None:
+        super().__init__()
+        self.d = nn.Parameter(torch.tensor(math.log(tau / (1 - tau))))
+
+    def forward(self, v: Tensor, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.d) * v + x
+
+
+@dataclass(frozen=True)
+class Squashed:
+    """τ = σ(d), one d a layer, from `tau`; the current is not scaled (LIAF-Net)."""
+
+    tau: float = 0.25
+
+    def build(self, shape: tuple[int, int, int]) -> SquashedLeak:
+        return SquashedLeak(self.tau)

@@ -44,7 +44,7 @@ class FoldProof(Record, frozen=True):
     """That one fold changed nothing: the network before and after it, on the same real test batches."""
 
     fold: str
-    """Which re-parameterisation: `mpbn-threshold`, `mpbn-leak`, `norm-conv`."""
+    """Which re-parameterisation: `mpbn-threshold`, `mpbn-leak`, `norm-conv`, `coefficient`."""
     precision: Literal["float32", "float64"]
     samples: int
     layers: tuple[LayerCheck, ...]
@@ -84,6 +84,8 @@ class Result(Record, frozen=True, kw_only=True):
     """Training time, all attempts together."""
     resumed: int = 0
     """How often it was taken up again from a checkpoint."""
+    remains: tuple[str, ...] = ()
+    """What folding leaves for inference beside convolutions and plain neurons, and what it costs."""
 
     @property
     def accuracy(self) -> float:

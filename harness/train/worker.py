@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 
 from baselines import kernels
+from baselines import remains as inference
 from baselines.network import Network
 from baselines.recompute import Recompute
 from harness import durable, environment
@@ -163,6 +164,7 @@ def attempt(work: Work, beat: Callable[[], None], log: Callable[[str], None]) ->
         finished=now(),
         seconds=sum(state.curve.seconds),
         resumed=state.resumed,
+        remains=inference.remains(inference.folded(network)),
     )
 
 

@@ -60,6 +60,7 @@ COUNTS = [
     ("vgg9-bntt", (3, 32, 32), 10, 5_938_880, 2 * 2_176, None, 8, 2_176, None),
     ("vgg11-bntt", (3, 32, 32), 100, 11_724_480, 2 * 6_848, None, 9, 6_848, None),
     ("vgg9-tebn", (3, 32, 32), 10, 6_033_316, 2_304, None, 7, 1_152, None),
+    ("liafnet", (2, 48, 48), 10, 1_573_418, 960, None, 5, 992, None),
     ("densenet-ltmd", (3, 32, 32), 10, 6_745_610, 74_560, None, 101, None, None),
 ]
 IDS = [f"{name}-{shape[0]}x{shape[1]}-{classes}" for name, shape, classes, *_ in COUNTS]
@@ -147,7 +148,7 @@ def train_a_step(network: Network, images: torch.Tensor, labels: torch.Tensor) -
     """One step of SGD; every parameter gets a gradient."""
     logits = network(images)
     assert logits.shape == (network.timesteps, len(labels), 3)
-    network.method.objective(logits, labels).backward()
+    network.loss(logits, labels).backward()
     assert not [name for name, p in network.named_parameters() if p.grad is None]
     with torch.no_grad():
         for p in network.parameters():

@@ -78,6 +78,17 @@ def test_currents_are_multiplied_wherever_they_go() -> None:
     assert shortcuts and found.macs > stem.weight.numel() * (32 // stem.stride[0]) ** 2
 
 
+@pytest.mark.parametrize("method", ["liaf-net", "neunorm"])
+def test_real_values_are_multiplied(method: str) -> None:
+    """Where neurons pass on their potential, or have something taken from their spikes, nothing is left to add up."""
+    counted = []
+    for name in (method, "vanilla"):
+        network, rates, _ = seen(name, "resnet20")
+        counted.append(operations(network, (3, 32, 32), rates))
+    found, plain = counted
+    assert found.acs == 0 and found.macs > 2 * plain.macs > 0 and plain.acs > 0
+
+
 def test_silence_costs_no_accumulates_and_joules_are_horowitzs() -> None:
     network, rates, _ = seen("vanilla", "resnet20")
     assert operations(network, (3, 32, 32), dict.fromkeys(rates, 0.0)).acs == 0.0
