@@ -7,7 +7,7 @@ ALL := -c constraints.txt -e '.[test,export,lint,browser]'
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slurm lint bench profile docs
+.PHONY: help setup demo test test-slurm lint bench profile docs vouch
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -36,6 +36,9 @@ bench: $(READY) ## the benchmarks (pytest-benchmark)
 profile: $(READY) ## where a training step and a table of 10,000 results spend their time: results/bench/profile-*.txt
 	PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/profiles.py training results/bench/profile-training.txt
 	PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/profiles.py engine results/bench/profile-engine.txt
+
+vouch: $(READY) ## after a change to what computes numbers: have they moved? ARGS="--raise NAME" where they should have
+	PYTHONPATH=.:tests $(BIN)/python tests/numerics/vouch.py $(ARGS)
 
 docs: $(READY) ## docs/protocols.md anew, from tables/
 	@mkdir -p docs

@@ -16,8 +16,19 @@ if TYPE_CHECKING:
     from baselines.method import Architecture, Method
     from baselines.network import Network
 
-METHODS: Registry[Method] = Registry("method", "baselines.methods")
-ARCHITECTURES: Registry[Architecture] = Registry("architecture", "baselines.architectures")
+
+def _no_method(entry: object) -> str:
+    from baselines.method import Method  # late: it brings torch
+
+    return "" if isinstance(entry, Method) else f"is a {type(entry).__name__}; register a Method(...)"
+
+
+def _no_architecture(entry: object) -> str:
+    return "" if callable(entry) else f"is a {type(entry).__name__}; register a function that builds the network"
+
+
+METHODS: Registry[Method] = Registry("method", "baselines.methods", _no_method)
+ARCHITECTURES: Registry[Architecture] = Registry("architecture", "baselines.architectures", _no_architecture)
 
 __all__ = ["ARCHITECTURES", "METHODS", "Registry", "UnknownName", "build"]
 

@@ -92,15 +92,18 @@ class _Segment(torch.autograd.Function):
     def backward(ctx, gs, _, *gtold):  # type: ignore[override]
         kept, *tape = ctx.saved_tensors
         x = (kept.to(ctx.dtype) if ctx.packed else kept.detach()).requires_grad_(ctx.needs_input_grad[3])
-        if ctx.packed:
-            x.as_bytes = kept
         spare = {name: buffer.clone() for name, buffer in ctx.segment.named_buffers()}  # they were updated once already
         with torch.random.fork_rng(ctx.devices), torch.enable_grad(), ctx.autocast:
+            seen = x.view_as(
+                x
+            )  # autocast would round a leaf once for all that read it, and so the sum of its gradients
+            if ctx.packed:
+                seen.as_bytes = kept
             torch.set_rng_state(ctx.random[0])  # dropout draws what it drew
             for device, state in zip(ctx.devices, ctx.random[1], strict=True):
                 torch.cuda.set_rng_state(state, device)
             with outputs_read_from(tape) if ctx.convolutions else nullcontext(), _listening(ctx) as told:
-                s = torch.func.functional_call(ctx.segment, spare, (x,))
+                s = torch.func.functional_call(ctx.segment, spare, (seen,))
         wanted = [tensor for tensor in (x, *ctx.parameters) if tensor.requires_grad]
         reached = [(y, g) for y, g in zip((s, *_tensors(told)), (gs, *gtold), strict=True) if g is not None]
         outputs, given = zip(*reached, strict=True)

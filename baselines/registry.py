@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
 
 Entry = TypeVar("Entry")
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]{0,47}")
+"""Of whatever is called by a name: it stands in commands, in CSV, in the names of files, and is no number."""
+NAMED = "letters, digits and `-`, `_`, `.`, `+`, a letter first, 48 at most"
+"""`NAME` in words."""
 
 
 class UnknownName(LookupError):
@@ -26,8 +32,9 @@ class UnknownName(LookupError):
 class Registry(Generic[Entry]):
     """name -> entry, one dict a kind. Built-in entries load on first use; a name can be taken only once."""
 
-    def __init__(self, kind: str, package: str) -> None:
-        self.kind, self._package = kind, package
+    def __init__(self, kind: str, package: str, unfit: Callable[[object], str] = lambda entry: "") -> None:
+        """`unfit` says of what is to be registered why it cannot be."""
+        self.kind, self._package, self._unfit = kind, package, unfit
         self._entries: dict[str, Entry] = {}
         self._told: dict[str, str] = {}
         self._offered: dict[str, Callable[[], object]] = {}
@@ -35,17 +42,23 @@ class Registry(Generic[Entry]):
         self._files = {p.stem.replace("_", "-"): p for p in sorted(folder.glob("[!_]*.py"))}
 
     def register(self, name: str, entry: Entry) -> Entry:
-        """Take `name` for `entry` and return it. Raises ValueError if the name is taken."""
+        """Take `name` for `entry` and return it. Raises ValueError if the name is taken or none, TypeError for what
+        is no such entry."""
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise ValueError(f"no {self.kind} can be called {str(name)[:60]!r}; write {NAMED}")
         if name in self._files:  # let the owner go first; a no-op when the owner is calling
             self._import(name)
         if name in self._entries:
             raise ValueError(f"{self.kind} `{name}` is registered already; give yours another name")
+        if why := self._unfit(entry):
+            raise TypeError(f"{self.kind} `{name}` {why}")
         self._entries[name] = entry
         return entry
 
     def offer(self, name: str, load: Callable[[], object], told: str = "") -> None:
-        """An installed package has `name`: `load`, which registers it, is called when it is first asked for."""
-        if name not in self._files:
+        """An installed package has `name`: `load`, which registers it, is called when it is first asked for. What is no
+        name is not offered."""
+        if name not in self._files and NAME.fullmatch(name):
             self._offered[name] = load
             self.tell(name, told)
 

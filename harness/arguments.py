@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,12 @@ PROGRAMS = ("torch", "onnx", "nir")
 KINDS = ("methods", "architectures", "datasets", "tables", "figures", "presets", "protocols", "clusters")
 RECOMPUTE = ("nothing", "neurons", "everything")
 """Those of `baselines.recompute`, which brings torch."""
+LAST_SEED = 2**32 - 1
+"""NumPy takes no larger one."""
+MOST_THREADS = 1024
+"""OpenMP dies of more than it can start."""
+LARGEST = 10**6
+"""Of any other number of something."""
 WATCH_EVERY = 10.0
 """Seconds; each time is one call of squeue."""
 EPILOG = """\
@@ -47,6 +54,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     given = next((argument for argument in arguments if not argument.startswith("-")), None)
     if given is not None and given not in verbs and not arguments[0].startswith("-"):
         raise UserError(f"unknown verb `{given}`", to_type=did_you_mean(given, verbs))
+    if empty := next((given for given in arguments if re.fullmatch(r"--[\w-]+=--", given)), None):
+        raise UserError(f"`{empty.removesuffix('=--')}` has no value")  # argparse would make a list of it
     if not arguments:
         arguments = ["--help"]
     namespace, unknown = parser.parse_known_args(arguments)
@@ -103,7 +112,7 @@ def build() -> tuple[Parser, dict[str, Parser]]:
     help = "train what is missing of those rows too; without it, only of your method"
     compare.add_argument("--train-baselines", action="store_true", help=help)
     help = "how often each network is timed at most; 0: no times; default 30"
-    compare.add_argument("--rounds", type=_count, default=30, metavar="N", help=help)
+    compare.add_argument("--rounds", type=_whole(0), default=30, metavar="N", help=help)
     _running(compare, "--place")
     export = verb(
         "export", "results as CSV, parquet or LaTeX; a folded network for torch, ONNX or NIR", _select, _where
@@ -141,7 +150,7 @@ def build() -> tuple[Parser, dict[str, Parser]]:
     show.add_argument("protocols", nargs="*", metavar="PROTOCOL", help="after `protocol`: which come first")
     logs = verb("logs", "what the training of a cell has printed, and where that lies", _where)
     logs.add_argument("cell", metavar="CELL", help="a key, the beginning of one, a label, or a path in the store")
-    logs.add_argument("--lines", type=_positive, default=20, metavar="N", help="of its end; default 20")
+    logs.add_argument("--lines", type=_whole(1), default=20, metavar="N", help="of its end; default 20")
     logs.add_argument("--follow", action="store_true", help="go on with what comes, until the cell has ended")
     cancel = verb("cancel", "stop cells that wait or run, on a cluster or here", _select, _where)
     cancel.add_argument("targets", nargs="*", metavar="TABLE|FIGURE|CELL", help="whose cells")
@@ -156,10 +165,13 @@ def build() -> tuple[Parser, dict[str, Parser]]:
         metavar="latency|training|overhead|FILE",
         help="one of tables/benches, a file like them, or a record (.json) to tell and draw again",
     )
-    for name, kind in (("architecture", str), ("method", str), ("width", float), ("timesteps", int), ("batch", int)):
-        bench.add_argument(f"--{name}", type=_several(kind), default=(), metavar="A,B", help=f"only this {name}")
-    bench.add_argument("--rounds", type=_positive, metavar="N", help="how often each is timed")
-    bench.add_argument("--threads", type=_positive, default=1, metavar="N", help="on a CPU; default 1")
+    lists = {"width": _several_of(float), "timesteps": _several_of(int), "batch": _several_of(int)}
+    for name in ("architecture", "method", *lists):
+        bench.add_argument(
+            f"--{name}", type=lists.get(name, _names), default=(), metavar="A,B", help=f"only this {name}"
+        )
+    bench.add_argument("--rounds", type=_whole(1), metavar="N", help="how often each is timed")
+    bench.add_argument("--threads", type=_whole(1, MOST_THREADS), default=1, metavar="N", help="on a CPU; default 1")
     out = Path("results/bench")
     bench.add_argument("--out", type=Path, default=out, metavar="DIR", help=f"where the record goes; default {out}")
     verb("doctor", "what this machine can run, what is missing, what to type", _where)
@@ -170,7 +182,8 @@ def _select(parser: Parser) -> None:
     group = parser.add_argument_group("which cells")
     group.add_argument("--preset", metavar="P", help="shrink the table to what a machine can do (`list presets`)")
     group.add_argument("--protocol", metavar="P", help="which recipes: paper (default) or released")
-    group.add_argument("--seeds", type=_seeds, default=(0, 1, 2), metavar="0,1,2", help="default 0,1,2")
+    help = "default 0,1,2; may be repeated"
+    group.add_argument("--seeds", type=_seeds, action=_Seeds, default=(0, 1, 2), metavar="0,1,2", help=help)
     group.add_argument(
         "--only",
         action="append",
@@ -178,6 +191,8 @@ def _select(parser: Parser) -> None:
         metavar="KEY=VALUE[,...]",
         help="method, architecture, dataset, timesteps, seed; several values: KEY=A|B",
     )
+    help = "judge runs that were not computed alike too: other threads, processor, torch"
+    group.add_argument("--mixed", action="store_true", help=help)
     _plugin(group)
 
 
@@ -221,10 +236,14 @@ def _running(parser: Parser, place: str = "--on") -> None:
     group = parser.add_argument_group("how to run")
     help = "inline, local (default), a cluster, or the TOML file of one: `list clusters`"
     group.add_argument(place, default="local", metavar="PLACE", help=help)
-    group.add_argument("--jobs", type=_positive, metavar="N", help="cells at once; default: one a GPU, or one a core")
+    group.add_argument("--jobs", type=_whole(1), metavar="N", help="cells at once; default: one a GPU, or one a core")
     group.add_argument("--wait", action="store_true", help="on a cluster: stay until all is trained, then print it")
     group.add_argument(
-        "--threads", type=_positive, default=1, metavar="N", help="of each job; default 1: the same bits at any --jobs"
+        "--threads",
+        type=_whole(1, MOST_THREADS),
+        default=1,
+        metavar="N",
+        help="of each job; default 1: the same bits at any --jobs",
     )
     help = "in less memory: compute neurons, or everything, a second time; slower, the same bits; default nothing"
     ways = _one_of("way to recompute", RECOMPUTE)
@@ -243,36 +262,46 @@ def _one_of(what: str, known: Sequence[str]) -> Callable[[str], str]:
     return check
 
 
+class _Seeds(argparse.Action):
+    """Given again, it adds to what was given before."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        before = () if getattr(namespace, self.dest) == self.default else getattr(namespace, self.dest)
+        setattr(namespace, self.dest, tuple(dict.fromkeys((*before, *values))))
+
+
 def _seeds(text: str) -> tuple[int, ...]:
-    try:
-        seeds = tuple(dict.fromkeys(int(part) for part in text.split(",")))
-    except ValueError:
-        seeds = ()
-    if not seeds or min(seeds) < 0:
-        raise UserError(f"`{text}` is no list of seeds", "--seeds", "type whole numbers from 0, such as --seeds 0,1,2")
-    return seeds
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and len(part) < 20 and int(part) <= LAST_SEED for part in parts):
+        what = f"`{text}` is no list of seeds"
+        raise UserError(what, "--seeds", f"type whole numbers from 0 to {LAST_SEED}, such as --seeds 0,1,2")
+    return tuple(dict.fromkeys(map(int, parts)))
 
 
-def _several(kind: Callable[[str], Any]) -> Callable[[str], tuple]:
-    def read(text: str) -> tuple:
-        try:
-            return tuple(kind(part) for part in text.split(","))
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"`{text}` is no list of numbers such as 1,4") from None
+def _several_of(kind: Callable[[str], float]) -> Callable[[str], tuple[float, ...]]:
+    def read(text: str) -> tuple[float, ...]:
+        with contextlib.suppress(ValueError):
+            numbers = tuple(kind(part) for part in text.split(","))
+            if all(0 < number < LARGEST for number in numbers):
+                return numbers
+        raise argparse.ArgumentTypeError(f"`{text}` is no list of numbers such as 1,4")
 
     return read
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"`{text}` is no number of 1 or more")
-    return int(text)
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"`{text}` is no number of 0 or more")
-    return int(text)
+def _whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or len(text) > 20 or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"`{text}` is no number of {least} or more, {most} at most")
+        return int(text)
+
+    return read
 
 
 def _seconds(text: str) -> float:

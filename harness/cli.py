@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import errno
+import io
 import os
 import shlex
 import sys
@@ -14,44 +16,110 @@ from typing import TYPE_CHECKING
 from harness import arguments, environment
 from harness.columns import columns
 from harness.errors import UserError
+from harness.printable import SPELLING, as_json, printable, printable_lines
 
 if TYPE_CHECKING:
     from harness.plan import Plan, State
+    from harness.render.page import Page
     from harness.verbs.session import Seen
     from harness.verbs.standings import Look
 
 OK, INCOMPLETE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
+class Unwritten(Exception):
+    """Standard output does not take what is said: the disk behind it is full, or its device gone."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code: 0 all asked for is there, 1 something failed or is missing, 2 bad input, 130 interrupted."""
     given = list(sys.argv[1:] if argv is None else argv)
+    _open_outputs()
     try:
-        options = arguments.parse(given)
-        options.command = shlex.join(["python", "-m", "harness", *given])
-        code = VERBS[options.verb](options)
-        sys.stdout.flush()
-        return code
+        return _answer(given)
     except UserError as error:
         complain([error])
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # `... | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return OK
+    except Unwritten as error:
+        complain([UserError(f"cannot be written ({error})", "standard output")])
+        _say_no_more()
+        return INCOMPLETE
+    except OSError as error:  # of a file that nothing nearer to it has an answer for
+        complain([UserError((error.strerror or str(error)).lower(), str(error.filename or ""))])
+        return BAD_INPUT if error.errno == errno.ENAMETOOLONG else INCOMPLETE
+
+
+def _answer(given: list[str]) -> int:
+    try:
+        options = arguments.parse(given)
+        options.command = shlex.join(["python", "-m", "harness", *given])
+        code = VERBS[options.verb](options)
+    except SystemExit as asked:  # for help, which is printed
+        code = int(asked.code or OK)
+    say("", end="")
+    return code
+
+
+def say(text: object, end: str = "\n") -> None:
+    """The answer, on standard output, with nothing in it that a terminal would obey. Raises Unwritten."""
+    _write(printable_lines(str(text)), end)
+
+
+def _say_pages(pages: Page | Sequence[Page], form: str) -> None:
+    from harness.render import render
+
+    _write(render(pages, form))  # which may have colours
+
+
+def _write(text: str, end: str = "\n") -> None:
+    try:
+        print(text, end=end, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unwritten((error.strerror or str(error)).lower()) from None
 
 
 def complain(errors: Iterable[UserError]) -> None:
     """Each problem on a line of standard error."""
     for error in errors:
         for line in str(error).splitlines():
-            print(f"harness: {line}", file=sys.stderr)
+            tell(line)
 
 
 def tell(line: str) -> None:
-    """What was done, on standard error."""
-    print(f"harness: {line}", file=sys.stderr, flush=True)
+    """What was done, on standard error; if that is full, nobody can be told so."""
+    with contextlib.suppress(OSError):
+        print(f"harness: {printable(line)}", file=sys.stderr, flush=True)
+
+
+def _open_outputs() -> None:
+    """Those that are closed (``>&-``) lead nowhere, or the next file that is opened would take their place; a sign that
+    the output's encoding lacks is spelt."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=SPELLING)
+
+
+def _nowhere() -> io.TextIOWrapper:
+    return Path(os.devnull).open("w")
+
+
+def _say_no_more() -> None:
+    """What is still in the buffer would fail once more when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(options: argparse.Namespace) -> int:
@@ -61,7 +129,7 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         from harness.verbs.dry_run import dry_run
 
-        print(dry_run(options, complain))
+        say(dry_run(options, complain))
         return OK
     here = options.on in clusters.HERE
     try:
@@ -76,8 +144,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _interrupted(options: argparse.Namespace, here: bool) -> int:
     kept = "finished cells and epochs are kept" if here else "what was submitted goes on"
-    print(f"harness: interrupted; {kept}", file=sys.stderr)
-    print(f"harness: to go on, type: {options.command}", file=sys.stderr)
+    tell(f"interrupted; {kept}")
+    tell(f"to go on, type: {options.command}")
     return INTERRUPTED
 
 
@@ -103,7 +171,6 @@ def figure(options: argparse.Namespace) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     from harness import clusters
-    from harness.render import render
     from harness.verbs import compare as verb
     from harness.verbs import run
 
@@ -111,7 +178,7 @@ def compare(options: argparse.Namespace) -> int:
     if options.dry_run:
         from harness.verbs.dry_run import dry_run
 
-        print(dry_run(placed, complain, verb.make))
+        say(dry_run(placed, complain, verb.make))
         return OK
     here = placed.on in clusters.HERE
     try:
@@ -121,9 +188,9 @@ def compare(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return _interrupted(options, here)
     pages = [found.learned] if options.format in ("csv", "json") else [found.learned, found.costs]
-    print(render(pages, options.format))
+    _say_pages(pages, options.format)
     if options.format in ("terminal", "latex"):
-        print("\n" + "\n".join(found.latex))
+        say("\n" + "\n".join(found.latex))
     complain(found.problems)
     submitted = bool(seen.under_way) and not found.problems
     return OK if found.complete or submitted else INCOMPLETE
@@ -133,7 +200,7 @@ def export(options: argparse.Namespace) -> int:
     from harness import export as verb
 
     paths, problems = verb.export(options, tell)
-    print("\n".join(map(str, paths)))
+    say("\n".join(map(str, paths)))
     complain(problems)
     return OK
 
@@ -142,18 +209,17 @@ def new(options: argparse.Namespace) -> int:
     from harness.verbs import starter
 
     path = starter.write_method(options.name)
-    print(path)
+    say(path)
     command = "python -m harness compare FILE --on table1 --preset smoke --only timesteps=2 --train-baselines"
     tell(f"try it: {command.replace('FILE', str(path))}")
     return OK
 
 
 def claims(options: argparse.Namespace) -> int:
-    from harness.render import render
     from harness.verbs import ledger
 
     pages, problems = ledger.pages(options)
-    print(render(pages, options.format))
+    _say_pages(pages, options.format)
     complain(problems)
     return OK
 
@@ -167,7 +233,7 @@ def report(options: argparse.Namespace) -> int:
     found = gather(options)
     durable.make_folder(options.out.parent)
     durable.write(options.out, document(found).encode())
-    print(options.out)
+    say(options.out)
     complain(found.problems)
     if options.open:
         import webbrowser
@@ -182,7 +248,7 @@ def status(options: argparse.Namespace) -> int:
 
     if options.watch is None:
         look = standings.look(options)
-        print(_standings_text(look, options))
+        say(_standings_text(look, options))
         complain(look.problems)
         return OK
 
@@ -191,7 +257,7 @@ def status(options: argparse.Namespace) -> int:
         problems = [f"harness: {line}" for problem in look.problems for line in str(problem).splitlines()]
         return "\n".join([_standings_text(look, options), *problems]), look.going
 
-    watch(again, options.watch, lambda text: print(text, flush=True))
+    watch(again, options.watch, say)
     return OK
 
 
@@ -199,7 +265,7 @@ def _standings_text(look: Look, options: argparse.Namespace) -> str:
     from harness.verbs import status as report
 
     if options.format == "json":
-        return json.dumps(report.records(look.standings), indent=2)
+        return as_json(report.records(look.standings))
     if not look.standings:
         return f"nothing is in {options.store} yet; to begin, type: python -m harness run table1 --preset smoke"
     return report.page(look.standings, every=bool(options.targets) or options.cells)
@@ -211,11 +277,11 @@ def list_(options: argparse.Namespace) -> int:
 
     load_plugins(options.plugin)
     complain(clashes() if options.kind == "methods" else ())
-    rows = catalogue.entries(options.kind, options.store)
+    rows = catalogue.entries(options.kind)
     if options.format == "json":
-        print(json.dumps([{"name": name, "description": text} for name, text in rows], indent=2))
+        _write(as_json([{"name": name, "description": text} for name, text in rows]))
     else:
-        print(columns(rows))
+        say(columns(rows))
     return OK
 
 
@@ -224,23 +290,23 @@ def show(options: argparse.Namespace) -> int:
     from harness.verbs import show as report
 
     if options.cell == "protocol":
-        from harness.render import render
         from harness.verbs.settings import settings_page
 
-        print(render(settings_page(options.protocols), options.format))
+        _say_pages(settings_page(options.protocols), options.format)
         return OK
     if options.protocols or options.format != "terminal":
         odd = options.protocols[0] if options.protocols else f"--format {options.format}"
         raise UserError(f"a cell is shown without `{odd}`", "show", "type show CELL, or show protocol [NAME]")
     cell, store = report.find_cell(options.cell, Store(options.store))
     for heading, text in report.sections(cell, store):
-        print(f"\n{heading}\n{text}" if heading else text)
+        say(f"\n{heading}\n{text}" if heading else text)
     complain(store.problems)
     return OK
 
 
 def logs(options: argparse.Namespace) -> int:
-    from harness.verbs.logs import Logs, tail
+    from harness.verbs.logs import Logs
+    from harness.verbs.tail import tail
 
     found = Logs(options.cell, options.store)
     paths = found.paths()
@@ -249,12 +315,12 @@ def logs(options: argparse.Namespace) -> int:
         return INCOMPLETE
     at = 0
     for path in paths:
-        print(f"harness: {path}", file=sys.stderr, flush=True)
+        tell(str(path))
         text, at = tail(path, options.lines)
-        print(text, end="", flush=True)
+        say(text, end="")
     if options.follow:
         for text in found.follow(found.cell, at if paths == [found.cell] else 0):
-            print(text, end="", flush=True)
+            say(text, end="")
     return OK
 
 
@@ -262,7 +328,7 @@ def cancel(options: argparse.Namespace) -> int:
     from harness.verbs.cancel import cancel as stop
 
     said = stop(options)
-    print("\n".join(said.lines))
+    say("\n".join(said.lines))
     complain(said.problems)
     return INCOMPLETE if said.problems else OK
 
@@ -271,14 +337,13 @@ def merge(options: argparse.Namespace) -> int:
     from harness.verbs.merge import merge as unite
 
     done = unite(options.other, options.store, checkpoints=options.checkpoints, dry_run=options.dry_run)
-    print("\n".join(done.lines))
+    say("\n".join(done.lines))
     complain(done.problems)
     return INCOMPLETE if done.problems else OK
 
 
 def bench(options: argparse.Namespace) -> int:
     from harness.measure import bench as measure
-    from harness.render import render
     from harness.render.bench import bench_pages, write
 
     if options.bench.endswith(".json"):  # a record: told and drawn again, nothing is timed
@@ -287,11 +352,11 @@ def bench(options: argparse.Namespace) -> int:
         wanted = {name: getattr(options, name) for name in ("architecture", "width", "timesteps", "batch", "method")}
         asked = measure.narrowed(measure.load(options.bench), wanted, options.rounds)
         os.environ[environment.COMMAND] = environment.command_line(sys.argv[1:])
-        done = measure.run(asked, options.threads, lambda line: print(line, file=sys.stderr, flush=True))
+        done = measure.run(asked, options.threads, tell)
         path = measure.record(done, options.out)
     write(done, path.with_suffix(""))
-    print(render(bench_pages(done), options.format))
-    print(f"harness: recorded in {path}, drawn beside it", file=sys.stderr)
+    _say_pages(bench_pages(done), options.format)
+    tell(f"recorded in {path}, drawn beside it")
     return OK
 
 
@@ -302,19 +367,19 @@ def doctor(options: argparse.Namespace) -> int:
     wrong = False
     for finding in report.examine(Store(options.store), options.data):
         wrong = wrong or (finding.state == "missing" and not finding.what.startswith("data "))
-        print(columns([(f"{finding.state:<7}", f"{finding.what:<19}", finding.detail)]), flush=True)
+        say(columns([(f"{finding.state:<7}", f"{finding.what:<19}", finding.detail)]))
     return INCOMPLETE if wrong else OK
 
 
 def _show(seen: Seen, options: argparse.Namespace) -> bool:
     """Tables are printed, figures drawn. False where something that a figure needs could not be computed."""
-    from harness.render import render, table_page
+    from harness.render import table_page
     from harness.spec import Figure
 
     found = list(zip(seen.plans, seen.states, strict=True))
     pages = [table_page(plan, state.outcomes) for plan, state in found if not isinstance(plan.table, Figure)]
     if pages:
-        print(render(pages, options.format))
+        _say_pages(pages, options.format)
     drawn = [_draw(plan, state, options) for plan, state in found if isinstance(plan.table, Figure)]
     return all(drawn)
 
@@ -326,7 +391,7 @@ def _draw(plan: Plan, state: State, options: argparse.Namespace) -> bool:
 
     store = Store(options.store)
     missing = probing.complete(plan, state.done, store, options.data, tuple(options.plugin), tell)
-    print("\n".join(draw_figure(plan, state.outcomes, options.out, probing.known(plan, state.done, store))))
+    say("\n".join(draw_figure(plan, state.outcomes, options.out, probing.known(plan, state.done, store))))
     complain([*store.problems, *missing])
     return not missing
 

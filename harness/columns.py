@@ -7,8 +7,12 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
+from harness.printable import printable, shortened
+
 WIDE = 10_000
 """Width of what is not a terminal: nothing is wrapped that `grep` or `cut` is to read."""
+LONGEST = 2000
+"""Characters of a cell: no sentence and no command of ours is longer, what a stranger's store says may be."""
 
 
 def width() -> int:
@@ -19,6 +23,7 @@ def columns(rows: Sequence[Sequence[str]], *, within: int | None = None, indent:
     """Rows with their cells aligned; the last column wraps under itself where the terminal ends."""
     if not rows:
         return ""
+    rows = [tuple(printable(shortened(cell, LONGEST)) for cell in row) for row in rows]
     sizes = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     before = len(indent) + sum(size + 2 for size in sizes)
     room = max(20, (within or width()) - before)
@@ -31,6 +36,6 @@ def columns(rows: Sequence[Sequence[str]], *, within: int | None = None, indent:
 
 
 def _wrapped(text: str, room: int) -> list[str]:
-    if len(text) <= room and "\n" not in text and "\t" not in text:  # nearly all: wrapping takes its time
+    if len(text) <= room:  # nearly all: wrapping takes its time
         return [text]
     return textwrap.wrap(text, room, break_on_hyphens=False) or [""]

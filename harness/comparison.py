@@ -14,6 +14,7 @@ from enum import StrEnum
 import msgspec
 
 from harness.errors import UserError
+from harness.identity.alike import unlike
 from harness.plan import Context, Identify, Line, Only, Plan, plan
 from harness.spec import Row, Table
 from harness.stats import CONFIDENCE, Outcome, Sample, holm, p_value, paired, sample, seeds_to_decide, summarise
@@ -26,6 +27,8 @@ class Finding(StrEnum):
     IDENTICAL = "identical"
     """Every epoch of every pair, to the bit: another name for the same method."""
     NO_DIFFERENCE = "no difference shown"
+    UNLIKE = "unlike runs"
+    """Something that changes bits is not the same in all runs of both sides."""
     INCOMPLETE = "incomplete"
     """A seed of either side is missing, runs, failed or diverged."""
 
@@ -63,6 +66,8 @@ class Compared:
     """By Holm, over the family of those that are judged."""
     family: int
     finding: Finding
+    unlike: tuple[str, ...]
+    """What changes bits and is not the same in all runs of both sides."""
     more: int | None
     """Seeds still to be trained until the difference is decided, should mean and spread stay; None: no number helps,
     or there is nothing to decide."""
@@ -84,7 +89,7 @@ def pairing(
 
     `only` selects rows; its methods are those of the rows. Raises UserError if there is nothing to compare with.
     """
-    others = replace(context, plugins={m: source for m, source in context.plugins.items() if m not in methods})
+    others = replace(context, plugins=tuple(m for m in context.plugins if m not in methods))
     rows = plan(table, others, only=only, identify=identify)
     lines = tuple(line for line in rows.lines if line.cells and line.row.method not in methods)
     if not lines:
@@ -92,7 +97,7 @@ def pairing(
     settings = dict.fromkeys(setting(line.row) for line in lines)
     first = {setting(line.row): line.row for line in reversed(lines)}
     own = tuple(_own_row(method, first[each]) for each in settings for method in methods)
-    mine = {m: source for m, source in context.plugins.items() if m in methods}
+    mine = tuple(m for m in context.plugins if m in methods)
     made = plan(
         Table(name=table.name, title=table.title, row=own),
         replace(context, plugins=mine),
@@ -129,9 +134,11 @@ def _one(pairing: Pairing, own: Line, row: Line, outcomes: Mapping[str, Outcome]
     """Before the family is known."""
     sides = [[outcomes.get(cell.key) for cell in line.cells] for line in (own, row)]
     difference = paired(*sides)
-    finding = Finding.NO_DIFFERENCE
+    finding, differences = Finding.NO_DIFFERENCE, unlike([*sides[0], *sides[1]])
     if difference.n < len(own.cells):
         finding = Finding.INCOMPLETE
+    elif differences and not pairing.mine.mixed:
+        finding = Finding.UNLIKE
     elif identical(*sides):
         finding = Finding.IDENTICAL
     return Compared(
@@ -144,6 +151,7 @@ def _one(pairing: Pairing, own: Line, row: Line, outcomes: Mapping[str, Outcome]
         corrected=None,
         family=0,
         finding=finding,
+        unlike=differences,
         more=None,
     )
 

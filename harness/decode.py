@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import tomllib
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -14,15 +16,22 @@ from harness.errors import UserError, UserErrors, did_you_mean
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+MOST = 1 << 20
+"""Bytes of a file."""
+LARGEST = 1 << 53
+"""Whole numbers beyond it are not exact as floats, and no amount of anything here."""
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
-def decode(path: Path, kind: type[T], check: Callable[[T, str], Iterable[UserError]] | None = None) -> T:
+
+def decode(path: Path, kind: type[T], check: Callable[[T, str], Iterable[UserError]]) -> T:
     """The file as a `kind`; `check(spec, file name)` yields what the types cannot say. Raises UserErrors."""
     raw = _read(path)
+    found, spec = list(_unfit(raw, (path.name,))), None
     try:
         spec = msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:  # it stops at the first problem; the walk finds them all, in our words
-        raise UserErrors(list(_problems(raw, kind, (path.name,))) or [UserError(str(error), path.name)]) from None
-    if check is not None and (found := list(check(spec, path.name))):
+        found += list(_problems(raw, kind, (path.name,))) or [UserError(str(error), path.name)]
+    if spec is None or found or (found := list(check(spec, path.name))):
         raise UserErrors(found)
     return spec
 
@@ -32,15 +41,55 @@ def keys(path: Path) -> frozenset[str]:
     return frozenset(_read(path))
 
 
+def there(path: Path) -> bool:
+    """Whether it is a file; a name that no file system takes is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(_text(path))
     except OSError as error:
         raise UserErrors([UserError(f"cannot read it: {error.strerror}", str(path))]) from None
     except UnicodeDecodeError as error:
         raise UserErrors([UserError(f"not UTF-8 text: byte {error.start} is not", path.name)]) from None
     except tomllib.TOMLDecodeError as error:
         raise UserErrors([UserError(f"not valid TOML: {_lower(str(error))}", path.name)]) from None
+    except ValueError:  # Python's own bound
+        raise UserErrors([UserError("not valid TOML: a number has thousands of digits", path.name)]) from None
+    except RecursionError:
+        raise UserErrors([UserError("not valid TOML: nested too deeply", path.name)]) from None
+
+
+def _text(path: Path) -> str:
+    """Raises OSError, UserErrors: a pipe would be waited for, a device is without end."""
+    if path.exists() and not path.is_file():
+        raise UserErrors([UserError("cannot read it: no regular file", str(path))])
+    with path.open("rb") as file:
+        content = file.read(MOST + 1)
+    if len(content) > MOST:
+        raise UserErrors([UserError(f"cannot read it: larger than {MOST >> 20} MiB", str(path))])
+    return content.decode()
+
+
+def _unfit(raw: object, place: tuple[str, ...]) -> Iterator[UserError]:
+    """What no field takes, whatever its type."""
+    if isinstance(raw, dict):
+        for key, item in raw.items():
+            yield from _unfit(key, (*place, key))
+            yield from _unfit(item, (*place, key))
+    elif isinstance(raw, list):
+        for number, item in enumerate(raw, start=1):
+            yield from _unfit(item, (*place[:-1], f"{place[-1]} {number}"))
+    elif isinstance(raw, float) and not math.isfinite(raw):
+        yield UserError(f"`{place[-1]}` is {raw}", ": ".join(place[:-1]), "write a finite number")
+    elif isinstance(raw, int) and abs(raw) > LARGEST:
+        yield UserError(f"`{place[-1]}` is too large a number", ": ".join(place[:-1]))
+    elif isinstance(raw, str) and (found := CONTROL.search(raw)):
+        yield UserError(f"`{place[-1]}` has the control sign {found[0]!r}", ": ".join(place[:-1]), "leave it out")
 
 
 def _problems(raw: object, kind: Any, place: tuple[str, ...]) -> Iterator[UserError]:
@@ -69,10 +118,11 @@ def _in_struct(raw: dict[str, Any], structs: list[type[msgspec.Struct]], place: 
     where, tag = ": ".join(place), structs[0].__struct_config__.tag_field
     if tag is not None:  # one of several structs: the tag says which
         by_tag = {str(struct.__struct_config__.tag): struct for struct in structs}
-        if raw.get(tag) not in by_tag:
-            yield UserError(f"`{tag}` is {raw.get(tag)!r}", where, did_you_mean(str(raw.get(tag)), by_tag))
+        given = raw.get(tag)
+        if not isinstance(given, str) or given not in by_tag:
+            yield UserError(f"`{tag}` is {given!r}", where, did_you_mean(str(given), by_tag))
             return
-        structs = [by_tag[raw[tag]]]
+        structs = [by_tag[given]]
     hints = get_type_hints(structs[0])
     fields = {f.encode_name: f for f in msgspec.structs.fields(structs[0])}
     for key in raw:

@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
+from harness import opened, process
 from harness.errors import UserError
-from harness.process import HOST, alive
 
 TRIES = 3
 LEFTOVER_AFTER = 3600.0
-"""Seconds after which another host's temporary file counts as left over."""
+"""Seconds after which the temporary file of another place (see `process.PLACE`) counts as left over."""
 
-_numbers = itertools.count()
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 def temporary(path: Path) -> Path:
-    """A name beside `path` that says who writes it, so that `sweep` can tell a dead writer's file."""
-    return path.with_name(f".{path.name}~{HOST}~{os.getpid()}~{next(_numbers)}.tmp")
+    """A name beside `path` that nobody can foresee, and that says who writes it: `sweep` finds a dead writer's file."""
+    return path.with_name(f".{path.name}~{process.PLACE}~{os.getpid()}~{secrets.token_hex(4)}.tmp")
 
 
 def write(path: Path, content: bytes, *, fsync: bool = True) -> None:
     """Replace `path` by `content` in one step. Raises UserError if the disk is full or not ours to write."""
+    with replacing(path, fsync=fsync) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, fsync: bool = True) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of `path` in one step when the block ends well. Raises UserError."""
     scratch = temporary(path)
-    with _explained(path):
+    if kind := opened.what(path):
+        raise UserError(f"is {kind}, and is not replaced", str(path), "type the name of a file")
+    with explained(path):
         try:
-            _put(scratch, content, fsync)
+            with opened.making(scratch) as file:
+                yield file
+                _flush(file, fsync)
             scratch.replace(path)
             if fsync:
                 sync_folder(path.parent)
@@ -40,32 +52,75 @@ def write(path: Path, content: bytes, *, fsync: bool = True) -> None:
                 scratch.unlink()
 
 
-def read(path: Path | str) -> bytes:
+def read(path: Path | str, most: int = opened.MOST) -> bytes:
     """All of `path`. Raises OSError; a handle that went stale (NFS: the file was replaced meanwhile) is opened anew."""
     for _ in range(TRIES - 1):
         try:
-            return _whole(path)
+            return opened.read(path, most)
         except OSError as error:
             if error.errno != errno.ESTALE:
                 raise
-    return _whole(path)
+    return opened.read(path, most)
 
 
 def create(path: Path, content: bytes) -> bool:
     """Create `path` with `content` in one step; False if it exists. At most one of any number of callers gets True."""
     scratch = temporary(path)
-    with _explained(path):
+    with explained(path):
         try:
-            _put(scratch, content, fsync=False)
-            return _link(scratch, path, content)
+            with opened.making(scratch) as file:
+                file.write(content)
+                _flush(file, fsync=True)
+            made = _link(scratch, path)
+            return _create_without_links(path, content) if made is None else made
         finally:
-            scratch.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                scratch.unlink()
 
 
-def make_folder(path: Path) -> None:
-    """Create `path` and its parents. Raises UserError."""
-    with _explained(path):
-        path.mkdir(parents=True, exist_ok=True)
+def promote(made: Path, path: Path) -> bool:
+    """Rename `made`, whole and flushed, to `path`; False if that exists. `made` is gone then, one way or the other."""
+    with explained(path):
+        try:
+            first = _link(made, path)
+        except OSError:
+            made.unlink()
+            raise
+        if first is None and (first := not os.path.lexists(path)):
+            made.replace(path)
+        else:
+            made.unlink()
+        sync_folder(path.parent)
+        return first
+
+
+def make_folder(path: Path, within: Path | None = None) -> None:
+    """Create `path` and its parents; in a folder of a group, for the group.
+
+    Raises UserError; also where a part of `path` below `within` is a link, which may lead anywhere.
+    """
+    with explained(path):
+        _make_folder(path)
+    for part in (path, *path.parents) if within is not None else ():
+        if part == within:
+            return
+        if part.is_symlink():
+            raise UserError("is a link, which is not followed", str(part), "put the folder itself there")
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir()
+    except FileNotFoundError:
+        _make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+    except FileExistsError:
+        if path.is_dir():
+            return
+        astray = path.is_symlink() and not path.exists()
+        what = f"is a link to {path.readlink()}, which is not there" if astray else "is no folder"
+        raise UserError(what, str(path), "give another folder (--store, --out)") from None
+    opened.share_folder(path)
 
 
 def sync_folder(folder: Path) -> None:
@@ -82,27 +137,22 @@ def sweep(folder: Path) -> int:
     removed = 0
     for path in folder.glob(".*~*~*~*.tmp"):
         with contextlib.suppress(OSError, ValueError):
-            _, host, pid, _ = path.name.rsplit("~", 3)
-            if not alive(int(pid)) if host == HOST else time.time() - path.stat().st_mtime > LEFTOVER_AFTER:
+            _, place, pid, _ = path.name.rsplit("~", 3)
+            here = place == process.PLACE
+            if not process.alive(int(pid)) if here else time.time() - path.lstat().st_mtime > LEFTOVER_AFTER:
                 path.unlink()
                 removed += 1
     return removed
 
 
-def _whole(path: Path | str) -> bytes:
-    with open(path, "rb") as file:  # noqa: PTH123 - twice as fast as Path.read_bytes over ten thousand files
-        return file.read()
+def _flush(file: BinaryIO, fsync: bool) -> None:
+    file.flush()
+    if fsync:
+        os.fsync(file.fileno())
 
 
-def _put(path: Path, content: bytes, fsync: bool) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        if fsync:
-            os.fsync(file.fileno())
-
-
-def _link(scratch: Path, path: Path, content: bytes) -> bool:
+def _link(scratch: Path, path: Path) -> bool | None:
+    """Whether `path` was made another name of `scratch`; None where files have one name."""
     try:
         path.hardlink_to(scratch)  # unlike O_EXCL, never seen empty
     except FileExistsError:
@@ -110,31 +160,38 @@ def _link(scratch: Path, path: Path, content: bytes) -> bool:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        return _create_without_links(path, content)
+        return None
     return True
 
 
 def _create_without_links(path: Path, content: bytes) -> bool:
     try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        with opened.making(path) as file:
+            file.write(content)
     except FileExistsError:
         return False
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
     return True
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Turns an OSError into what the user is told of `path`, which was to be written."""
     try:
         yield
     except OSError as error:
         raise unwritable(path, error) from error
 
 
+def blamed(error: OSError, near: Path) -> UserError:
+    """What the user is told of an error from work on the folder `near`, wherever it came from."""
+    if error.errno in _FULL:
+        return unwritable(near, error)
+    return UserError((error.strerror or str(error)).lower(), str(error.filename or near))
+
+
 def unwritable(path: Path, error: OSError) -> UserError:
     """What the user is told when `path` cannot be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in _FULL:
         advice = "free some space and type the same again: finished cells and epochs are kept"
     else:
         advice = "make it writable, or give another folder (--store, --out)"

@@ -22,7 +22,11 @@ COMMAND = "HARNESS_COMMAND"
 """Environment variable by which a job learns what the user typed."""
 CLUSTER, PLACE, PACK = "HARNESS_CLUSTER", "HARNESS_PLACE", "HARNESS_PACK"
 """By which a SLURM job learns the name of its profile, what `--on` was given, and how many cells share its GPU."""
+TOKEN = "HARNESS_TOKEN"
+"""The secret by which the processes of one cell know each other."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+SOURCE = ("baselines", "harness", "tables", "slurm")
+"""Folders of the clone in which a file that git does not track makes it another code than its commit."""
 PACKAGES = ("torch", "torchvision", "numpy", "timm", "tonic", "scikit-learn", "submitit", "msgspec")
 """Those whose version can change a number."""
 
@@ -76,6 +80,7 @@ def describe() -> dict[str, Any]:
         "packages": versions(PACKAGES),
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": cpu_model(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": cores(),
         "memory_gib": memory_gib(),
         "device": device_name(),
@@ -143,13 +148,20 @@ def gpus(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
 
 @functools.cache
 def commit() -> str:
-    """Of the clone this code runs from, with ``+dirty`` if tracked files differ; empty for an installed wheel."""
+    """Of the clone this code runs from, with ``+dirty`` if its source differs, in new files too; empty for a wheel.
+
+    ``unknown (WHY)`` where git does not say.
+    """
     home = Path(__file__).resolve().parent.parent
     if not (home / ".git").exists():
         return ""
-    head = _git(home, "rev-parse", "HEAD")
-    changed = _git(home, "status", "--porcelain", "--untracked-files=no")
-    return head[:12] + ("+dirty" if changed else "") if head else ""
+    try:
+        head = _git(home, "rev-parse", "HEAD")
+        changed = _git(home, "status", "--porcelain", "--untracked-files=no")
+        changed += _git(home, "status", "--porcelain", "--untracked-files=all", "--", *SOURCE)
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"unknown ({_why(error)})"
+    return head[:12] + ("+dirty" if changed else "")
 
 
 def command_line(arguments: Sequence[str]) -> str:
@@ -167,12 +179,13 @@ def _unplaced(argument: str) -> str:
 
 
 def _git(home: Path, *arguments: str) -> str:
-    return _said(["git", "-C", str(home), *arguments])
+    done = subprocess.run(["git", "-C", str(home), *arguments], capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.strip()
 
 
-def _said(command: Sequence[str]) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+def _why(error: Exception) -> str:
+    """One line, without a path of this machine: ``git: detected dubious ownership in repository``."""
+    if isinstance(error, FileNotFoundError):
+        return "git is not installed"
+    said = getattr(error, "stderr", "") or str(error)
+    return "git: " + said.strip().partition("\n")[0].removeprefix("fatal: ").partition(" at '")[0]

@@ -5,6 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from harness.printable import printable, shortened
+
+LONGEST = 480
+"""Characters of a problem's line: a screenful is no clear line."""
+PLACE, ADVICE = 120, 200
+"""What of them is left to `where` and to `to_type`, where all of it is longer."""
+SHOWN = 20
+"""Problems of one file that are told one by one."""
+NAMES = 30
+"""Known names in an advice."""
+
 
 class UserError(Exception):
     """Bad input: *what* was wrong, *where*, and what *to type* instead.
@@ -17,8 +28,13 @@ class UserError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        line = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{line}; {self.to_type}" if self.to_type else line
+        """In one line, with nothing in it that a terminal would obey."""
+        what, where, to_type = map(printable, (self.what, self.where, self.to_type))
+        if len(what) + len(where) + len(to_type) > LONGEST:
+            where, to_type = shortened(where, PLACE), shortened(to_type, ADVICE)
+            what = shortened(what, LONGEST - len(where) - len(to_type))
+        line = f"{where}: {what}" if where else what
+        return f"{line}; {to_type}" if to_type else line
 
 
 class UserErrors(UserError):
@@ -29,7 +45,9 @@ class UserErrors(UserError):
         Exception.__init__(self, str(self))
 
     def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in self.problems)
+        more = len(self.problems) - SHOWN
+        told = [str(problem) for problem in self.problems[:SHOWN]]
+        return "\n".join([*told, f"and {more} problem{'s' * (more > 1)} more"] if more > 0 else told)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -38,4 +56,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     near = {name: difflib.SequenceMatcher(None, word, name).ratio() for name in difflib.get_close_matches(word, known)}
     near |= {name: 1.0 for name in known if sorted(name) == sorted(word)}  # `mpnb`, for which difflib is blind
     nearest = [name for name, ratio in near.items() if ratio == max(near.values())]
-    return f"did you mean `{nearest[0]}`?" if len(nearest) == 1 else f"known: {', '.join(known) or 'none'}"
+    if len(nearest) == 1:
+        return f"did you mean `{nearest[0]}`?"
+    more = f" and {len(known) - NAMES} more" if len(known) > NAMES else ""
+    return f"known: {', '.join(known[:NAMES]) or 'none'}{more}"

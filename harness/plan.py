@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,8 @@ class Plan:
     protocol: str
     preset: str | None
     lines: tuple[Line, ...]
+    mixed: bool = False
+    """Runs that were not computed alike are judged all the same: it was asked for."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -69,7 +71,7 @@ class State:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What turns a row into cells: names that exist, recipes, seeds, a user's own methods with their source hashes."""
+    """What turns a row into cells: names that exist, recipes, seeds, a user's own methods, the code that is here."""
 
     protocol: Protocol
     preset: Preset | None
@@ -77,10 +79,12 @@ class Context:
     methods: Container[str]
     architectures: Container[str]
     datasets: Container[str]
-    plugins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Added to every table as rows of their own."""
-    source_of: Callable[[str], str] = lambda method: ""
-    """The same hash for a method of an installed package, which is trained where it is named."""
+    plugins: tuple[str, ...] = ()
+    """Methods that are added to every table as rows of their own."""
+    mixed: bool = False
+    """As of `Plan`."""
+    stamp: Callable[[Cell], Cell] = lambda cell: cell
+    """Puts into a cell what its key says of the code (`identity.code.stamping`)."""
 
 
 def plan(
@@ -99,7 +103,11 @@ def plan(
     if not lines:
         raise UserError("no row is left", f"{table.name}: --only", "the rows ask for other combinations; ask for less")
     made = Plan(
-        table=table, protocol=context.protocol.name, preset=context.preset.name if context.preset else None, lines=lines
+        table=table,
+        protocol=context.protocol.name,
+        preset=context.preset.name if context.preset else None,
+        lines=lines,
+        mixed=context.mixed,
     )
     return _with_data(made, identify) if identify else made
 
@@ -271,14 +279,15 @@ def _trained_on(row: Row, preset: Preset | None) -> str:
 
 
 def _cell(row: Row, seed: int, context: Context) -> Cell:
-    return Cell(
-        method=row.method,
-        architecture=row.architecture,
-        dataset=_trained_on(row, context.preset),
-        timesteps=row.timesteps,
-        seed=seed,
-        recipe=_recipe(row, context),
-        source=context.plugins.get(row.method) or context.source_of(row.method),
+    return context.stamp(
+        Cell(
+            method=row.method,
+            architecture=row.architecture,
+            dataset=_trained_on(row, context.preset),
+            timesteps=row.timesteps,
+            seed=seed,
+            recipe=_recipe(row, context),
+        )
     )
 
 

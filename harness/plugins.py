@@ -1,4 +1,4 @@
-"""A user's own method: load FILE.py or a package by name, see what it registered, hash what it says.
+"""A user's own code: load FILE.py or a package by name, see what it brought. What it says in a key: `identity/`.
 
 An installed package may offer methods by entry points of the group `snn_harness.methods`, each named as its method; it
 is then known by name like a built-in one, and imported when it is first built.
@@ -6,21 +6,38 @@ is then known by name like a built-in one, and imported when it is first built.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import os
+import re
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
+from harness import sources
 from harness.errors import UserError
 
 GROUP = "snn_harness.methods"
+
+Kind = Literal["method", "architecture", "dataset", "surrogate", "augmentation"]
+"""What a plugin may bring, and a cell may name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brought:
+    """Something a plugin brought."""
+
+    value: object
+    modules: frozenset[str]
+    """Those that the plugin is, and those that came into memory with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,16 +45,18 @@ class Plugin:
     """What one `--plugin` brought."""
 
     name: str
-    methods: tuple[str, ...]
-    source: str
-    """Hash of its source: a cell of these methods is another one when the source changes."""
+    brought: Mapping[tuple[Kind, str], Brought]
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return tuple(sorted(name for kind, name in self.brought if kind == "method"))
 
 
-def load_plugins(names: Sequence[str]) -> Mapping[str, str]:
-    """Load every plugin; registered method -> source hash. Raises UserError. Methods of installed packages are known
+def load_plugins(names: Sequence[str]) -> tuple[str, ...]:
+    """Load every plugin; the methods they registered. Raises UserError. Methods of installed packages are known
     afterwards, too."""
     installed()
-    return {method: plugin.source for plugin in map(load, names) for method in plugin.methods}
+    return tuple(dict.fromkeys(method for plugin in map(load, names) for method in plugin.methods))
 
 
 _LOADED: dict[str, Plugin] = {}
@@ -52,18 +71,62 @@ def load(name: str) -> Plugin:
     return _LOADED[place]
 
 
+def find(kind: Kind, name: str) -> Brought | None:
+    """What a plugin or an installed package brought under `name`; None for what this project has itself."""
+    for plugin in _LOADED.values():
+        if (brought := plugin.brought.get((kind, name))) is not None:
+            return brought
+    if kind == "method" and (point := installed().get(name)) is not None:
+        from baselines import METHODS
+
+        return Brought(value=METHODS.get(name), modules=frozenset({point.module}))
+    return None
+
+
 def _load(name: str) -> Plugin:
     from baselines import METHODS
 
-    before = METHODS.registered
-    module = _run_file(Path(name)) if _is_file(name) else _import(name)
-    brought = (method for method in METHODS.registered - before if not METHODS.builtin(method))
-    methods = tuple(sorted(brought)) or _registered_by(module)
-    if not methods:
+    before, modules = _there(), set(sys.modules)
+    with contextlib.redirect_stdout(sys.stderr), _compiled_anew():  # standard output is the harness's alone
+        module = _run_file(Path(name)) if _is_file(name) else _import(name)
+    new = {place: value for place, value in _there().items() if before.get(place) is not value}
+    new = new or {("method", method): METHODS.get(method) for method in _registered_by(module)}
+    if not new:
         raise UserError("registers no method", name, 'end it with METHODS.register("my-name", Method(...))')
-    for method in methods:
-        METHODS.tell(method, module.__doc__ or "")
-    return Plugin(name=name, methods=methods, source=_hash(module))
+    came = frozenset({module.__name__, *(set(sys.modules) - modules)})
+    for kind, own in new:
+        if kind == "method":
+            METHODS.tell(own, module.__doc__ or "")
+    brought = {place: Brought(value=value, modules=came) for place, value in new.items()}
+    return Plugin(name=name, brought=brought)
+
+
+def _there() -> dict[tuple[Kind, str], object]:
+    """All that a plugin may add to, as it is now; what this project has in files and nobody asked for aside."""
+    from baselines import ARCHITECTURES, METHODS
+    from baselines.parts.surrogates import SURROGATES
+    from harness import data
+    from harness.data.augment import AUGMENTATIONS
+
+    own: dict[Kind, Mapping[str, object]] = {
+        "method": {name: METHODS.get(name) for name in METHODS.registered if not METHODS.builtin(name)},
+        "architecture": {n: ARCHITECTURES.get(n) for n in ARCHITECTURES.registered if not ARCHITECTURES.builtin(n)},
+        "dataset": data.registered(),
+        "surrogate": SURROGATES,
+        "augmentation": AUGMENTATIONS,
+    }
+    return {(kind, name): value for kind, values in own.items() for name, value in values.items()}
+
+
+@contextlib.contextmanager
+def _compiled_anew() -> Iterator[None]:
+    """Bytecode that was kept is not believed: it is told by time and size, so an edit may have the code of before."""
+    before = sys.pycache_prefix, sys.dont_write_bytecode
+    sys.pycache_prefix, sys.dont_write_bytecode = str(Path(os.devnull) / "none"), True
+    try:
+        yield
+    finally:
+        sys.pycache_prefix, sys.dont_write_bytecode = before
 
 
 @functools.cache
@@ -87,20 +150,6 @@ def clashes() -> list[UserError]:
     return [
         UserError(f"the name `{p.name}` is taken; this method is not used", f"package {_package(p)}") for p in wrong
     ]
-
-
-def source_of(method: str) -> str:
-    """Hash of the package that has `method` by an entry point, as `--plugin` would hash it; empty for any other."""
-    point = installed().get(method)
-    return _installed_hash(point.module.partition(".")[0]) if point else ""
-
-
-@functools.cache
-def _installed_hash(package: str) -> str:
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
-        raise UserError("cannot be found, though an entry point names it", f"package {package}", "install it anew")
-    return _hash_of(Path(found.origin))
 
 
 @functools.cache
@@ -153,16 +202,24 @@ def _run_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise UserError("no such file", str(path), "give --plugin FILE.py or the name of an installed package")
     # Named by its place, so that two files of the same name do not replace each other.
-    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    spec = importlib.util.spec_from_file_location(f"plugin_{path.stem.replace('-', '_')}_{place}", path)
-    assert spec is not None and spec.loader is not None
+    path, shown = path.resolve(), str(path)
+    place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    name = "_".join(["plugin", re.sub(r"\W", "_", path.stem), place])
+    # As a package of its folder, so that it can import its neighbours: from . import parts
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=[str(path.parent)])
+    if spec is None or path.suffix != ".py":
+        raise UserError("is no Python file", shown, "give --plugin FILE.py or the name of an installed package")
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # and: import parts, from any working folder, in a job as here
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and pickles look it up there
+    sys.modules[name] = module  # dataclasses and pickles look it up there
     try:
-        spec.loader.exec_module(module)
+        content = path.read_bytes()
+        sources.remember(path, content)
+        exec(compile(content, str(path), "exec", dont_inherit=True), module.__dict__)
     except (Exception, SystemExit) as error:
-        del sys.modules[spec.name]
-        raise _blamed(error, path.resolve(), str(path)) from error
+        del sys.modules[name]
+        raise _blamed(error, path, shown) from error
     return module
 
 
@@ -199,18 +256,3 @@ def _registered_by(module: ModuleType) -> tuple[str, ...]:
 
     values = [value for value in vars(module).values() if not isinstance(value, ModuleType)]
     return tuple(m for m in METHODS if not METHODS.builtin(m) and any(METHODS.get(m) is value for value in values))
-
-
-def _hash(module: ModuleType) -> str:
-    assert module.__file__ is not None
-    return _hash_of(Path(module.__file__))
-
-
-def _hash_of(file: Path) -> str:
-    """Of the file whatever its name, or of every Python file of the package that it opens, with their names."""
-    if file.name != "__init__.py":
-        return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-    digest = hashlib.sha256()
-    for path in sorted(file.parent.rglob("*.py")):
-        digest.update(str(path.relative_to(file.parent)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]

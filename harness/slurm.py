@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from harness.errors import UserError
 
-COMMANDS = ("sbatch", "squeue", "scontrol", "scancel")
+COMMANDS = ("sbatch", "srun", "squeue", "scontrol", "scancel")
 PATIENCE = 60.0
 """Seconds that a command has to answer."""
 NAMES_AT_ONCE = 2000

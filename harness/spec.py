@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from typing import Any, Literal
 
 import msgspec
+
+from harness.errors import UserError
 
 KEY_VERSION = 1
 """Part of every key. Raise it only when the meaning of a field changes: all stored results become strangers."""
@@ -74,7 +77,9 @@ class Cell(Spec, frozen=True, dict=True):
     data: str = OFFICIAL
     """Which samples: `official`, or `variant-<fingerprint>`."""
     source: str = ""
-    """Hash of the user's file that registers `method`; empty for the built-in ones."""
+    """Hash of the code behind it that a user wrote or edited; empty where this project vouches for all of it."""
+    numerics: int = 1
+    """Version of the numbers that the vouched code computes, see `harness/identity/`."""
 
     @functools.cached_property
     def key(self) -> str:
@@ -269,6 +274,9 @@ def _sparse(spec: Spec) -> dict[str, Any]:
     """The fields that differ from their defaults."""
     defaults = _defaults(type(spec))
     given = {name: value for name, default in defaults if (value := getattr(spec, name)) != default}
+    for name, value in given.items():
+        if isinstance(value, float) and not math.isfinite(value):  # JSON would write them all alike
+            raise UserError(f"{name} is {value}", to_type="give a finite number")
     return {name: _sparse(value) if isinstance(value, Spec) else value for name, value in given.items()}
 
 

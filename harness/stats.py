@@ -7,9 +7,10 @@ deviation `s`. If both come from one normal distribution then, with probability 
 
 The row is *reproduced* when that holds, else *above* or *below*. For n = 3 and k = 1 the bound is 4.97 s: three seeds
 tell only large differences, which is why the bound is always shown. A seed that failed, diverged, runs or is missing
-makes the row *incomplete*; a preset, a stand-in or a variant of the data makes it *not comparable*. A number that the
-table cites from another paper was made by that paper's recipe and network: measured here is its idea alone, by the
-recipe that all rows share, and the row says *other recipe*.
+makes the row *incomplete*; seeds that were not computed alike (`identity/alike.py`) make it *unlike runs*; a preset, a
+stand-in or a variant of the data makes it *not comparable*. A number that the table cites from another paper was made
+by that paper's recipe and network: measured here is its idea alone, by the recipe that all rows share, and the row says
+*other recipe*.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.identity.alike import unlike
 from harness.plan import Line, Plan
 from harness.spec import OFFICIAL, Cell
 from harness.store.result import Failure, Progress, Result
@@ -37,6 +39,7 @@ class Verdict(StrEnum):
     NOT_COMPARABLE = "not comparable"
     OTHER_RECIPE = "other recipe"
     INCOMPLETE = "incomplete"
+    UNLIKE = "unlike runs"
     UNPUBLISHED = "no published number"
 
 
@@ -77,6 +80,8 @@ class RowSummary:
     missing: int
     variant: bool
     """Some seed saw other samples than the published ones."""
+    unlike: tuple[str, ...] = ()
+    """What changes bits and is not the same in all seeds: ``threads 1 | 2``."""
     troubles: tuple[str, ...] = ()
     """One line for each seed that failed, diverged, or ended in NaN."""
 
@@ -186,7 +191,7 @@ def summarise(line: Line, plan: Plan, outcomes: Mapping[str, Outcome]) -> RowSum
     accuracies = tuple((o.cell.seed, o.accuracy) for o in results)
     spread = sample([accuracy for _, accuracy in accuracies])
     printed, asked = line.row.accuracy, len(line.cells)
-    variant = any(cell.data != OFFICIAL for cell in line.cells)
+    variant, differences = any(cell.data != OFFICIAL for cell in line.cells), unlike(results)
     return RowSummary(
         asked=asked,
         accuracies=accuracies,
@@ -196,19 +201,22 @@ def summarise(line: Line, plan: Plan, outcomes: Mapping[str, Outcome]) -> RowSum
         selection=sample(_finite([r.best_accuracy - r.last_accuracy for r in results])),
         difference=None if spread.mean is None or printed is None else spread.mean - printed,
         tolerance=None if spread.std is None or printed is None else reach(spread.n, line.row.runs) * spread.std,
-        verdict=line.blank or _verdict(line, plan, spread, variant),
-        evidence=_evidence(line, found, results, variant) if line.cells else "",
+        verdict=line.blank or _verdict(line, plan, spread, variant, bool(differences)),
+        evidence=_evidence(line, found, results, variant, differences) if line.cells else "",
         running=sum(isinstance(o, Progress) for _, o in found),
         missing=sum(o is None for _, o in found),
         variant=variant,
+        unlike=differences,
         troubles=tuple(text for cell, outcome in found if (text := _trouble(cell, outcome))),
     )
 
 
-def _verdict(line: Line, plan: Plan, spread: Sample, variant: bool) -> Verdict:
+def _verdict(line: Line, plan: Plan, spread: Sample, variant: bool, differ: bool) -> Verdict:
     stand_in = any(cell.dataset != line.row.dataset for cell in line.cells)
     if spread.n < len(line.cells) or spread.n == 0:
         return Verdict.INCOMPLETE
+    if differ and not plan.mixed:
+        return Verdict.UNLIKE
     if plan.preset is not None or variant or stand_in:
         return Verdict.NOT_COMPARABLE
     if line.row.accuracy is None:
@@ -238,7 +246,9 @@ def _finite(values: Sequence[float]) -> Sequence[float]:
     return values if all(map(math.isfinite, values)) else ()
 
 
-def _evidence(line: Line, found: Sequence[tuple[Cell, Outcome]], results: Sequence[Result], variant: bool) -> str:
+def _evidence(
+    line: Line, found: Sequence[tuple[Cell, Outcome]], results: Sequence[Result], variant: bool, differ: Sequence[str]
+) -> str:
     running = [o for _, o in found if isinstance(o, Progress)]
     parts = [f"{len(results)}/{len(line.cells)} seeds"]
     if running:
@@ -247,6 +257,8 @@ def _evidence(line: Line, found: Sequence[tuple[Cell, Outcome]], results: Sequen
         parts.append(_fold_evidence(results))
         stand_ins = {cell.dataset for cell in line.cells} - {line.row.dataset}
         parts.append(f"{'variant' if variant else next(iter(stand_ins), 'official')} data")
+    if differ:
+        parts.append(f"unlike runs: {', '.join(differ)}")
     return ", ".join(parts)
 
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from harness.decode import decode, keys
+from harness import checks
+from harness.decode import decode, keys, there
 from harness.errors import UserError, did_you_mean
-from harness.spec import Figure, Preset, Protocol, Row, Settings, Spec, Table
+from harness.printable import printable
+from harness.spec import Figure, Preset, Protocol, Recipe, Row, Settings, Spec, Table
 
 NOT_TABLES = frozenset({"claims", "names", "paper", "settings"})
 """Files beside the tables that are something else; so is every ``figure*.toml``."""
 
 UNNUMBERED = "figure-"
 """Before the name of a figure that the paper does not print: ``figure-rates.toml`` is the figure `rates`."""
+
+SELECTABLE = ("method", "architecture", "dataset", "timesteps", "seed")
+"""What `only` of a preset chooses by."""
 
 NUMBERED = re.compile(r"(table|figure)(\d+)")
 """Names of what the paper itself prints."""
@@ -87,16 +92,16 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
 
 def load_preset(name_or_path: str | Path) -> Preset:
     """A shipped preset, or the user's own. Raises UserError, UserErrors."""
-    return decode(_file("preset", name_or_path, folder() / "presets", preset_names()), Preset)
+    return decode(_file("preset", name_or_path, folder() / "presets", preset_names()), Preset, _check_preset)
 
 
 def load_settings() -> Settings:
     """What is decided outside the recipes, and by whom. Raises UserErrors."""
-    return decode(folder() / "settings.toml", Settings)
+    return decode(folder() / "settings.toml", Settings, _check_settings)
 
 
 def load_paper() -> Paper:
-    return decode(folder() / "paper.toml", Paper)
+    return decode(folder() / "paper.toml", Paper, _check_paper)
 
 
 def display(kind: Literal["dataset", "method", "architecture"], name: str) -> str:
@@ -106,7 +111,7 @@ def display(kind: Literal["dataset", "method", "architecture"], name: str) -> st
 
 def method_label(row: Row) -> str:
     """The method as this row's table prints it, and what its recipe does otherwise."""
-    name = row.label or display("method", row.method)
+    name = printable(row.label or display("method", row.method))
     return f"{name}, {row.change.text}" if row.change.text else name
 
 
@@ -118,16 +123,20 @@ def table_label(name: str) -> str:
 
 @functools.cache
 def _names() -> Names:
-    return decode(folder() / "names.toml", Names)
+    return decode(folder() / "names.toml", Names, _check_names)
+
+
+def is_path(name: str) -> bool:
+    """What ends in .toml or has a folder in it; anything else is a name, whatever lies in the working folder."""
+    return Path(name).suffix == ".toml" or Path(name).name != name
 
 
 def _file(kind: str, name_or_path: str | Path, where: Path, known: list[str]) -> Path:
-    """What ends in .toml or has a folder in it is a path, anything else a shipped name."""
-    name, given = str(name_or_path), Path(name_or_path)
-    if given.suffix == ".toml" or given.name != name:
-        if not given.is_file():
+    name = str(name_or_path)
+    if is_path(name):
+        if not there(Path(name)):
             raise UserError(f"no {kind} file `{name}`", to_type=f"shipped: {', '.join(known)}")
-        return given
+        return Path(name)
     if name not in known:
         raise UserError(f"unknown {kind} `{name}`", to_type=did_you_mean(name, known))
     return where / f"{name}.toml"
@@ -145,6 +154,7 @@ def _other_verb(name: str | Path, kind: str, names: list[str]) -> None:
 
 
 def _check_table(table: Table, file: str) -> Iterator[UserError]:
+    yield from checks.name(table.name, file)
     if not table.row:
         yield UserError("has no rows", file, "write at least one [[row]]")
     for number, row in enumerate(table.row, start=1):
@@ -163,8 +173,7 @@ def _check_base(number: int, row: Row, table: Table, where: str) -> Iterator[Use
 
 
 def _check_figure(figure: Figure, file: str) -> Iterator[UserError]:
-    if Path(figure.name).name != figure.name:
-        yield UserError(f"`name` is `{figure.name}`", file, "write one that can name a file")
+    yield from checks.name(figure.name, file)
     if not figure.panel:
         yield UserError("has no panels", file, "write at least one [[panel]]")
     for number, panel in enumerate(figure.panel, start=1):
@@ -178,6 +187,8 @@ def _check_figure(figure: Figure, file: str) -> Iterator[UserError]:
 
 
 def _check_row(row: Row, where: str) -> Iterator[UserError]:
+    for key in ("method", "architecture", "dataset"):
+        yield from checks.name(getattr(row, key), where, key)
     if row.timesteps < 1:
         yield UserError(f"`timesteps` is {row.timesteps}", where, "write 1 or more")
     if row.accuracy is not None and not 0 <= row.accuracy <= 100:
@@ -186,16 +197,43 @@ def _check_row(row: Row, where: str) -> Iterator[UserError]:
         yield UserError(f"`std` is {row.std}", where, "write percentage points, 0 or more")
     if row.runs < 1:
         yield UserError(f"`runs` is {row.runs}", where, "write 1 or more")
+    yield from checks.amounts(row.change, f"{where}: change")
 
 
 def _check_protocol(protocol: Protocol, file: str) -> Iterator[UserError]:
+    yield from checks.name(protocol.name, file)
     for dataset, recipe in protocol.recipe.items():
-        if recipe.epochs < 1 or recipe.batch < 1:
-            yield UserError("`epochs` and `batch` must be 1 or more", f"{file}: recipe: {dataset}")
+        yield from checks.amounts(recipe, f"{file}: recipe: {dataset}")
+    for part in ("source", "chosen"):
+        yield from _unknown(getattr(protocol, part), Recipe.__struct_fields__, f"{file}: {part}")
 
 
 def _check_preset(preset: Preset, file: str) -> Iterator[UserError]:
-    selectable = ("method", "architecture", "dataset", "timesteps", "seed")
-    for key in preset.only:
-        if key not in selectable:
-            yield UserError(f"unknown key `{key}`", f"{file}: only", did_you_mean(key, selectable))
+    yield from checks.name(preset.name, file)
+    yield from _unknown(preset.only, SELECTABLE, f"{file}: only")
+    yield from checks.amounts(preset.recipe, f"{file}: recipe")
+    for part in ("architecture", "dataset"):
+        for name, overlay in getattr(preset, part).items():
+            yield from checks.amounts(overlay, f"{file}: {part}: {name}")
+
+
+def _check_settings(settings: Settings, file: str) -> Iterator[UserError]:
+    for number, setting in enumerate(settings.setting, start=1):
+        yield from _unknown(setting.source, protocol_names(), f"{file}: setting {number}: source")
+
+
+def _check_paper(paper: Paper, file: str) -> Iterator[UserError]:
+    for key in Paper.__struct_fields__:
+        if not getattr(paper, key).strip():
+            yield UserError(f"`{key}` is empty", file)
+
+
+def _check_names(names: Names, file: str) -> Iterator[UserError]:
+    for kind in Names.__struct_fields__:
+        for name in getattr(names, kind):
+            yield from checks.name(name, f"{file}: {kind}", "name")
+
+
+def _unknown(given: Iterable[str], known: Iterable[str], where: str) -> Iterator[UserError]:
+    known = tuple(known)
+    return (UserError(f"unknown key `{key}`", where, did_you_mean(key, known)) for key in given if key not in known)

@@ -6,6 +6,7 @@ All that is looked at happens in one pair of processes, forked after torch is im
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import traceback
 from dataclasses import replace
@@ -20,6 +21,7 @@ from baselines.kernels import dispatch
 from baselines.parts import synchronised
 from baselines.parts.surrogates import STE
 from harness import interrupts
+from harness.environment import TOKEN
 from harness.errors import UserError
 from harness.spec import Cell, Recipe
 from harness.train import distributed, worker
@@ -127,6 +129,23 @@ def fail_in_process_1(group: Group, store: Path) -> str:
     return worker.run_cell(replace_method("explosive"), store)
 
 
+def listening() -> list[str]:
+    """Addresses on which this process takes connections."""
+    links = [str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
+    found = []
+    for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, *_, inode = line.split()[:10]
+        if state == "0A" and f"socket:[{inode}]" in links:
+            found.append(socket.inet_ntoa(bytes.fromhex(local[:8])[::-1]))
+    return found + ["::"] * sum(f"socket:[{line.split()[9]}]" in links for line in _listening_on_ipv6())
+
+
+def _listening_on_ipv6() -> list[str]:
+    table = Path("/proc/self/net/tcp6")
+    lines = table.read_text().splitlines()[1:] if table.exists() else []
+    return [line for line in lines if line.split()[3] == "0A"]
+
+
 def replace_method(name: str) -> Cell:
     return Cell(method=name, architecture="vgg11", dataset="digits", timesteps=2, seed=3, recipe=RECIPE)
 
@@ -158,6 +177,7 @@ def main(folder: Path, another_port: str) -> None:
     said["norms"] = [normalised(cut[group.rank], offset) for cut in halves for offset in (0.0, 1e6)]
     said["kernel"] = {method: served_by_a_kernel(method) for method in ("vanilla", "mpbn")}
     said["lone"] = {method: lone_sample(method, group) for method in LONE}
+    said["listens"] = listening()
     said["flags"] = group.any(group.rank == 1, False, True)
     keep()
     said["whole"] = worker.run_cell(CELL, folder / "whole")
@@ -174,7 +194,7 @@ def main(folder: Path, another_port: str) -> None:
 
 def become_two(folder: Path, ports: list[str]) -> int:
     """Fork, train together, and return how process 1 ended."""
-    os.environ |= {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": ports[0]}
+    os.environ |= {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": ports[0], TOKEN: "0123456789abcdef"}
     child = os.fork()
     os.environ["RANK"] = os.environ["LOCAL_RANK"] = str(int(child == 0))
     try:

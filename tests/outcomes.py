@@ -24,7 +24,10 @@ def proof(**changes: Any) -> FoldProof:
 
 
 def result(cell: Cell, accuracy: float, **changes: Any) -> Result:
-    given = {"curve": Curve(), "best_accuracy": accuracy, "best_epoch": 1, "last_accuracy": accuracy - 0.2}
+    later = (accuracy - 0.2,) * (cell.recipe.epochs - 1)
+    series = (accuracy, *later)
+    given = {"curve": Curve(test_accuracy=series), "best_accuracy": accuracy, "best_epoch": 1}
+    given |= {"last_accuracy": series[-1]}
     given |= {"parameters": 1, "proofs": (proof(),), "samples": {}, "environment": {}, "started": "", "finished": ""}
     return Result(cell=cell, seconds=1.0, **(given | changes))
 
@@ -32,7 +35,7 @@ def result(cell: Cell, accuracy: float, **changes: Any) -> Result:
 def metrics(result: Result) -> dict[str, object]:
     """All of a result that must repeat: everything but clocks, machine and the number of attempts."""
     everything = msgspec.to_builtins(result)
-    for name in ("environment", "started", "finished", "seconds", "resumed"):
+    for name in ("environment", "started", "finished", "seconds", "resumed", "attempts"):
         del everything[name]
     del everything["curve"]["seconds"]
     return everything

@@ -16,13 +16,15 @@ ENVIRONMENT = {"cpu": "a <fast> one", "cores": 2, "device": "cpu", "python": "3.
 
 
 def planned(name: str = "table1", preset: str | None = "cpu") -> Plan:
-    options = Namespace(protocol=None, preset=preset, seeds=(0, 1, 2), plugin=[])
+    options = Namespace(protocol=None, preset=preset, seeds=(0, 1, 2), plugin=[], mixed=False)
     return plan(tables.load(name), session.context_for(options))
 
 
 def finished(cell: Cell, accuracy: float) -> Result:
     """Its curve ends at `accuracy`; one layer, two folds, of which one rounds."""
-    test = tuple(accuracy - (cell.recipe.epochs - epoch) for epoch in range(1, cell.recipe.epochs + 1))
+    epochs = cell.recipe.epochs
+    step = min(1.0, accuracy / epochs)
+    test = tuple(accuracy - step * (epochs - epoch) for epoch in range(1, epochs + 1))
     layer = LayerCheck(name="lif", neurons=1000, spikes=250, mismatches=0)
     proofs = (
         proof(layers=(layer,)),
@@ -37,8 +39,8 @@ def finished(cell: Cell, accuracy: float) -> Result:
         cell,
         accuracy,
         last_accuracy=accuracy,
-        best_epoch=cell.recipe.epochs,
-        curve=Curve(test_accuracy=test, train_accuracy=tuple(value - 2 for value in test)),
+        best_epoch=epochs,
+        curve=Curve(test_accuracy=test, train_accuracy=tuple(max(0.0, value - 2) for value in test)),
         proofs=proofs,
         environment={**ENVIRONMENT, "commit": f"abc{cell.seed}"},
         started="2026-11-24T09:07:13+00:00",

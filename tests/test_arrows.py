@@ -17,8 +17,8 @@ LAYERS = (
     "arguments export report verbs",
     "claims comparison forecast jobs measure plan render stats",
     "train",
-    "clusters data environment plugins store tables",
-    "amounts columns decode durable errors interrupts process slurm spec",  # the nouns
+    "clusters data environment identity plugins store tables",
+    "amounts checks columns decode durable errors interrupts opened printable process slurm sources spec",  # the nouns
     "baselines",
 )
 """From the top down: a module (of `harness/`, a folder counts as one) imports from its own layer and those below."""

@@ -38,19 +38,37 @@ def test_the_commented_lines_of_the_example_can_be_taken_in(tmp_path: Path) -> N
     assert profile.nodes == 2 and profile.extra["mail-type"] == "FAIL" and profile.setup == ("module load cuda",)
 
 
-def test_a_profile_is_found_beside_the_store_then_at_home_then_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_profile_is_found_at_home_then_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     store, home = tmp_path / "results/runs", tmp_path / "config/snn-harness/clusters"
     assert clusters.load("cpu", store).description.startswith("CPUs")
-    write(home, "cpu", 'description = "of the user"')
+    own = write(home, "cpu", 'description = "of the user"')
     write(home, "mine", "gpus = 2")
     assert clusters.load("cpu", store).description == "of the user"
-    write(tmp_path / "results/clusters", "cpu", 'description = "beside the store"')
-    assert clusters.load("cpu", store).description == "beside the store"
     assert clusters.load("mine", store).gpus == 2
-    assert dict(clusters.entries(store))["cpu"] == "beside the store"
+    assert dict(clusters.entries())["cpu"] == f"of the user ({own})"
+
+
+def test_one_that_came_with_a_store_is_used_by_its_path_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lines run as the user's own, and a store may come from anywhere."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    store, setup = tmp_path / "results/runs", 'setup = ["touch stolen"]'
+    write(tmp_path / "config/snn-harness/clusters", "mine", "gpus = 2")
+    beside = [write(tmp_path / "results/clusters", name, setup) for name in ("mine", "cpu", "theirs")]
+    assert not clusters.load("mine", store).setup and not clusters.load("cpu", store).setup
+    assert "theirs" not in dict(clusters.entries())
+    with pytest.raises(UserError, match=f"unknown place `theirs`; .*--on {beside[2]}"):
+        clusters.load("theirs", store)
+    assert clusters.load(str(beside[2]), store).setup == ("touch stolen",)
+
+
+def test_without_a_home_the_shipped_ones_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert clusters.folders() == [clusters.shipped()] and "cpu" in dict(clusters.entries())
 
 
 @pytest.mark.parametrize(
@@ -68,6 +86,15 @@ def test_a_profile_is_found_beside_the_store_then_at_home_then_here(
         ("processes = 2\npack = 2", "a cell shares a GPU or spans several"),
         ("extra = { signal = 'TERM' }", "`extra` sets `signal`"),
         ("name = 'other'", "`name` is 'other'; leave it out"),
+        ("data = '~nobody1/x'", "`data` is '~nobody1/x', and there is no such home"),
+        ('data = "a\\u0000b"', "`data` has the control sign"),
+        ("processes = 9223372036854775808", "`processes` is too large a number"),
+        ("processes = 9000000000000000", "`processes` is 9000000000000000"),
+        ("partition = '''a\nreboot'''", "`partition` is of several lines"),
+        ("extra = { nice = '''1\nreboot''' }", "`nice` is of several lines"),
+        ("extra = { 'a b' = 1 }", "`a b` is no option of sbatch"),
+        ("environment = { 'A=1;reboot;B' = 'x' }", "`A=1;reboot;B` names no variable"),
+        ("environment = { '' = 'x' }", "`` names no variable"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
@@ -76,9 +103,10 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, said: s
     assert said in str(caught.value) and str(caught.value).startswith("mine.toml")
 
 
-def test_a_profile_that_is_wrong_is_listed_as_such(tmp_path: Path) -> None:
-    write(tmp_path / "clusters", "mine", "gpu = 1")
-    assert dict(clusters.entries(tmp_path / "runs"))["mine"].startswith("cannot be used: mine.toml: unknown key `gpu`")
+def test_a_profile_that_is_wrong_is_listed_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    write(tmp_path / "snn-harness/clusters", "mine", "gpu = 1")
+    assert dict(clusters.entries())["mine"].startswith("cannot be used: mine.toml: unknown key `gpu`")
 
 
 def test_an_unknown_name_suggests_the_nearest(tmp_path: Path) -> None:

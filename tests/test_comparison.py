@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 import scipy.stats
@@ -19,7 +20,7 @@ from harness.errors import UserError
 from harness.plan import Line
 from harness.render import render
 from harness.render.comparison import Priced, comparison_pages, conclusion, latex_rows
-from harness.spec import OFFICIAL, Change, Preset, Table
+from harness.spec import OFFICIAL, Cell, Change, Preset, Table
 from harness.stats import Outcome, holm, p_value, power, sample
 from harness.store.result import Curve, Failure
 from harness.verbs import session
@@ -35,11 +36,14 @@ def pairs(
     table: Table | None = None,
     **only: tuple[str, ...],
 ) -> Pairing:
-    plugins = dict.fromkeys(methods, "abc")
     context = session.context_of(
-        tables.load_protocol("paper"), session.load_preset(preset), tuple(range(seeds)), plugins
+        tables.load_protocol("paper"), session.load_preset(preset), tuple(range(seeds)), tuple(methods)
     )
-    context = replace(context, methods={"vanilla", "mpbn", "tebn", *methods})
+
+    def stamp(cell: Cell) -> Cell:
+        return msgspec.structs.replace(cell, source="abc" if cell.method in methods else "")
+
+    context = replace(context, methods={"vanilla", "mpbn", "tebn", *methods}, stamp=stamp)
     return pairing(table or tables.load_table(name), methods, context, only, lambda cells: {"cifar10": OFFICIAL})
 
 

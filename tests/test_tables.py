@@ -114,7 +114,7 @@ def test_smoke_stands_in_for_every_data_set_and_cpu_for_none():
         (HEAD + ROW % ", acuracy = 90", ["mine.toml: row 1: unknown key `acuracy`; did you mean `accuracy`?"]),
         (HEAD + ROW % ', accuracy = "90"', ["mine.toml: row 1: `accuracy`: expected `float | null`, got `str`"]),
         (HEAD + ROW % ", accuracy = 901", ["mine.toml: row 1: `accuracy` is 901.0; write percent, 0 to 100"]),
-        (HEAD + ROW % ", accuracy = nan", ["mine.toml: row 1: `accuracy` is nan; write percent, 0 to 100"]),
+        (HEAD + ROW % ", accuracy = nan", ["mine.toml: row 1: `accuracy` is nan; write a finite number"]),
         (HEAD + ROW % ", base = 1", ["mine.toml: row 1: `base` is 1; write the number of another row, from 1"]),
         (
             HEAD + ROW % ', change = { surogate = "tanh", insert_after = ["flip"] }',

@@ -1,6 +1,6 @@
 """LIAF-Net for event frames, a stand-in: four convolutions of 32-256 with bias, four pools, 512 hidden neurons.
 
-Convolutions 32-A-64-A-128-A-256-A (A: 2x2 average pool), flatten, 512 hidden neurons, one linear layer. The layer list is of
+Convolutions 32-A-64-A-128-A-256-A (A: 2x2 average pool), flatten, 512 hidden neurons, one linear layer. The list is of
 the example of LIAF-Net's code (SNN-genunit), whose convolutions do not pad and whose pools read one pixel in four; that
 it is the network of the paper's row is not known.
 """

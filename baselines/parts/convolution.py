@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,35 @@ def outputs_read_from(tape: list[Tensor]) -> Iterator[None]:
         _read.reset(token)
 
 
+Geometry: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]
+"""Stride, padding, dilation, groups."""
+BLOCK = 16
+"""Channels that oneDNN takes at once."""
+WHOLE = 512
+"""Output pixels of an image that fit its innermost cache (32 KiB) as one piece."""
+
+
+def overruns(x: Tensor, weight: Tensor, geometry: Geometry) -> bool:
+    """Whether oneDNN may write the weight gradient of this convolution over memory that is not its own.
+
+    Of 1x1 and a stride, fewer than 16 input channels: a piece of work that begins within an image is put 16 channels
+    a pixel into scratch memory sized for fewer. With one thread, small images are one piece each: docs/onednn.md.
+    """
+    stride, padding, _, groups = geometry
+    strided = tuple(weight.shape[2:]) == (1, 1) and max(stride) > 1 and not any(padding)
+    if not strided or groups > 1 or x.shape[1] >= BLOCK or x.device.type != "cpu":
+        return False
+    pixels = math.prod(-(-size // step) for size, step in zip(x.shape[2:], stride, strict=True))
+    return torch.get_num_threads() > 1 or pixels > WHOLE
+
+
+def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    """torch's, but where it `overruns`: there the gradient is taken in another way."""
+    if torch.is_grad_enabled() and overruns(x, weight, geometry):
+        return _Convolve.apply(x, x, weight, bias, None, geometry)  # type: ignore[return-value]
+    return F.conv2d(x, weight, bias, *geometry)
+
+
 class Conv2d(nn.Conv2d):
     """torch's convolution, to the bit. Input with `as_bytes`, which neurons give to their spikes, is kept as that."""
 
@@ -42,11 +72,12 @@ class Conv2d(nn.Conv2d):
         known, kept = _read.get(), getattr(input, "as_bytes", None)
         cheap = self.kernel_size == (1, 1)
         given = next(known) if known is not None and not cheap else None
-        unusual = self.padding_mode != "zeros" or isinstance(self.padding, str)
-        if unusual or not torch.is_grad_enabled() or (kept is None and given is None):
+        geometry: Any = (self.stride, self.padding, self.dilation, self.groups)
+        if self.padding_mode != "zeros" or isinstance(self.padding, str):
             y = super()._conv_forward(input, weight, bias)
+        elif not torch.is_grad_enabled() or (kept is None and given is None):
+            y = conv2d(input, weight, bias, geometry)
         else:
-            geometry = (self.stride, self.padding, self.dilation, self.groups)
             y = _Convolve.apply(input, input if kept is None else kept, weight, bias, given, geometry)
         if (tape := _written.get()) is not None and not cheap:
             tape.append(y)  # type: ignore[arg-type]
@@ -63,22 +94,26 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gy):  # type: ignore[override]
         kept, weight = ctx.saved_tensors
-        needed: Any = [ctx.needs_input_grad[0], ctx.needs_input_grad[2], ctx.needs_input_grad[3]]
-        stride, padding, dilation, groups = ctx.geometry
-        gx, gweight, gbias = torch.ops.aten.convolution_backward(
-            gy,
-            kept.to(gy.dtype),
-            weight.to(gy.dtype),
-            ctx.bias_sizes,
-            stride,
-            padding,
-            dilation,
-            False,
-            (0, 0),
-            groups,
-            needed,
+        needed = [ctx.needs_input_grad[0], ctx.needs_input_grad[2], ctx.needs_input_grad[3]]
+        x, weight = kept.to(gy.dtype), weight.to(gy.dtype)
+        apart = needed[1] and overruns(x, weight, ctx.geometry)
+        gx, gweight, gbias = _gradients(
+            gy, x, weight, ctx.bias_sizes, ctx.geometry, [needed[0], needed[1] and not apart, needed[2]]
         )
+        if apart:
+            down, right = ctx.geometry[0]  # 1x1: the pixels between the strides play no part
+            met = x[:, :, ::down, ::right].contiguous(memory_format=torch.channels_last)
+            _, gweight, _ = _gradients(gy, met, weight, None, ((1, 1), *ctx.geometry[1:]), [False, True, False])
         return gx, None, gweight, gbias, None, None
+
+
+def _gradients(gy: Tensor, x: Tensor, weight: Tensor, bias: Any, geometry: Geometry, needed: list[bool]) -> Any:
+    """Of input, weight and bias, where `needed`."""
+    stride, padding, dilation, groups = geometry
+    transposed, output_padding = False, (0, 0)
+    return torch.ops.aten.convolution_backward(
+        gy, x, weight, bias, stride, padding, dilation, transposed, output_padding, groups, needed
+    )
 
 
 class AvgPool2d(nn.AvgPool2d):

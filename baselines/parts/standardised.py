@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from baselines.parts.convolution import conv2d
 
 
 class StandardisedConv2d(nn.Conv2d):
@@ -24,7 +27,8 @@ class StandardisedConv2d(nn.Conv2d):
         return self.gain * (self.weight - mean) / torch.sqrt(var * self.weight[0].numel() + 1e-4)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.conv2d(input, self.standardised(), self.bias, self.stride, self.padding)
+        geometry: Any = (self.stride, self.padding, self.dilation, self.groups)
+        return conv2d(input, self.standardised(), self.bias, geometry)
 
     def plain(self) -> nn.Conv2d:
         """An ordinary convolution with the standardised weights: what inference uses."""

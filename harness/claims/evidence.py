@@ -25,6 +25,11 @@ class Evidence:
     landscape: Callable[[Cell], Landscape | None] = lambda cell: None
     benches: Sequence[Benched] = ()
 
+    @property
+    def mixed(self) -> bool:
+        """Runs that were not computed alike are judged all the same."""
+        return any(plan.mixed for plan in self.plans.values())
+
     @functools.cached_property
     def lines(self) -> Mapping[tuple[str, int], Line]:
         """Table and row number -> its line. A user's added rows are never taken for the paper's."""

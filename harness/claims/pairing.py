@@ -16,6 +16,7 @@ from typing import get_args
 from harness.amounts import MINUS
 from harness.claims.evidence import Evidence, Pair, Paired
 from harness.claims.spec import Compare, Converges, Flatter, Place, Spread, pairs
+from harness.identity import alike
 from harness.plan import Line
 from harness.spec import Cell, Recipe, Table
 from harness.stats import Outcome
@@ -72,7 +73,7 @@ def _paired(
         blank = [
             f"{place.name}: {why}" for place, line in zip((left, right), lines, strict=True) if (why := _blank(line))
         ]
-        refused = unlike(*cells) if all(cells) else ""
+        refused = (unlike(*cells) or _unlike_runs(cells, evidence)) if all(cells) else ""
         found = () if refused else tuple(_pairs(*cells, evidence.outcomes, values))
         lacking = tuple(_lacking((left, right), cells, evidence.outcomes, found))
         yield Paired(
@@ -120,6 +121,14 @@ def unlike(left: Sequence[Cell], right: Sequence[Cell]) -> str:
         told = ", ".join(_difference(a, b)) if isinstance(a, Recipe) else f"{a} | {b}"
         return f"not compared, {'samples' if name == 'data' else name} of the two differ: {told}"
     return ""
+
+
+def _unlike_runs(cells: Sequence[Sequence[Cell]], evidence: Evidence) -> str:
+    """Why the runs of two rows may not be judged, nor those of either: they were not computed alike."""
+    differences = alike.unlike(evidence.outcomes.get(cell.key) for side in cells for cell in side)
+    if not differences or evidence.mixed:
+        return ""
+    return f"not judged, unlike runs: {', '.join(differences)} (--mixed judges them all the same)"
 
 
 def _difference(one: Recipe, two: Recipe) -> Iterator[str]:

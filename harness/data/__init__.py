@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Data", "Share", "Split",
-    "describe", "examine", "frame", "identify", "load", "locate", "names", "register", "still",
+    "describe", "examine", "frame", "identify", "load", "locate", "names", "register", "samples", "still",
 ]  # fmt: skip
 
 _FILES = {path.stem.replace("_", "-"): path for path in sorted((Path(__file__).parent / "sets").glob("[!_]*.py"))}
@@ -42,13 +42,18 @@ class Examined:
     known: bool
     """Whether a published fingerprint is known, so that other samples could not be missed."""
     get: str
+    remarks: Sequence[str] = ()
+    """Duplicates and the like."""
 
     @property
     def whole(self) -> bool:
         return self.complete is None or dict(self.complete) == dict(self.samples)
 
     def __str__(self) -> str:
-        """``official, 50,000 + 10,000 samples, image tree in data/cifar10``."""
+        """``official, 50,000 + 10,000 samples, image tree in data/cifar10; 4 of test also in train``."""
+        return "; ".join([self._standing(), *self.remarks])
+
+    def _standing(self) -> str:
         counted = f"{_counts(self.samples)} samples"
         if self.identity == OFFICIAL:
             return f"official, {counted}, {self.where}"
@@ -70,6 +75,11 @@ AnyDataset = TypeVar("AnyDataset", bound=Dataset)
 def names() -> list[str]:
     """All data sets, built-in and registered."""
     return sorted({*_FILES, *_SETS})
+
+
+def registered() -> dict[str, Dataset]:
+    """Those of a user's own."""
+    return {name: dataset for name, dataset in _SETS.items() if name not in _FILES}
 
 
 def describe(name: str) -> str:
@@ -112,7 +122,14 @@ def examine(name: str, root: Path | None = None) -> Examined:
             complete=dataset.complete,
             known=dataset.official is not None,
             get=dataset.get,
+            remarks=dataset.remarks(folder) if hasattr(dataset, "remarks") else (),
         )
+
+
+def samples(name: str, root: Path | None = None) -> dict[str, int]:
+    """How many each split holds, by the set's own split; as slow as `identify`. Raises UserError."""
+    with _readable(name):
+        return _get(name).samples(data_root(root))
 
 
 def frame(name: str, recipe: Recipe) -> tuple[tuple[int, int, int], int] | None:

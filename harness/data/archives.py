@@ -26,8 +26,25 @@ def members(file: Path) -> Iterator[Member]:
                     if entry.offset_data + entry.size > length:
                         raise tarfile.ReadError(f"ends in the middle of {entry.name}")
                     yield Member(entry.name, entry.offset_data, entry.size)
+            _check_end(file, archive.offset)
     except tarfile.TarError as problem:
         raise UserError(f"damaged archive ({problem})", str(file), "copy it again from the source") from None
+
+
+def _check_end(file: Path, at: int) -> None:
+    """Raise ReadError unless nothing but zeros follows, a block of them at least: what ends an archive.
+
+    tarfile stops where a header should be and is none, be it cut, damaged or the end.
+    """
+    with file.open("rb") as stream:
+        stream.seek(at)
+        rest = stream.read(tarfile.BLOCKSIZE)
+        if len(rest) < tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("ends without its end mark: cut between two members")
+        while rest:
+            if rest.strip(b"\0"):
+                raise tarfile.ReadError(f"rubbish, or a second archive, from byte {at} on")
+            rest = stream.read(1 << 20)
 
 
 def member_at(file: Path, offset: int) -> str:

@@ -88,19 +88,29 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Source:
+class Found:
     """One place where a data set was found, in one of its containers. Finding it reads no sample."""
 
     kind: str
     folder: Path
-    signature: str
-    """Of the listing (names, sizes, times): the key under which what was read is cached."""
-    read: Callable[[], dict[str, Samples]]
-    verify: Callable[[], bool] = lambda: False
-    """Whether the container proves itself official (published checksums), where no fingerprint is known."""
+    signature: str | Callable[[], str]
+    """What decides the samples (`cache.signed`): the key under which what was read is kept."""
+
+    @property
+    def key(self) -> str:
+        return self.signature if isinstance(self.signature, str) else self.signature()
 
     def __str__(self) -> str:
         return f"{self.kind} in {self.folder}"
+
+
+@dataclass(frozen=True)
+class Source(Found):
+    """Of images."""
+
+    read: Callable[[], dict[str, Samples]]
+    verify: Callable[[], bool] = lambda: False
+    """Whether the container proves itself official (published checksums), where no fingerprint is known."""
 
 
 class Dataset(Protocol):
@@ -117,6 +127,10 @@ class Dataset(Protocol):
 
     def samples(self, root: Path) -> dict[str, int]:
         """How many each split holds."""
+        ...
+
+    def remarks(self, root: Path) -> list[str]:
+        """What a user should know of the samples and no other line says: duplicates, a class without any."""
         ...
 
     def frame(self, recipe: Recipe) -> tuple[tuple[int, int, int], int]:

@@ -1,4 +1,8 @@
-"""Arrays that are slow to make, kept once on disk. A cache that cannot be read or written costs time, never a run."""
+"""Arrays that are slow to make, kept once on disk. A cache that cannot be read or written costs time, never a run.
+
+An entry is named by what its numbers are made of: the content of files, and what was made of it. That files are the
+same ones as before (place, device, inode, size, times) only ever spares reading them again.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,23 @@ import contextlib
 import hashlib
 import logging
 import os
-import tempfile
+import stat
+import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-VERSION = 1
+from harness import durable, opened
+from harness.data.mounts import is_image
+from harness.errors import UserError
+
+VERSION = 2
 """Part of every key: raise it when what is stored changes meaning."""
+TICK = 20_000_000
+"""ns within which a kernel may give two changes of a file the same time."""
 
 _log = logging.getLogger(__name__)
 
@@ -26,18 +38,68 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snn-harness"
 
 
-def signature(files: Iterable[Path], base: Path) -> str:
-    """16 hex over names (relative to `base`), sizes and modification times: changes when a file does."""
+def signed(files: Iterable[Path], base: Path, *made: object) -> Callable[[], str]:
+    """The key of what is made of `files`: of their content, their names below `base`, and `made` (shape, classes, …).
+
+    All files are looked at now, so that one that is missing is said early, and read when the key is asked for.
+    """
+    files = list(files)
+    sign = signature(files)
+    return lambda: key(content(files, base, sign), *made)
+
+
+def content(files: Sequence[Path], base: Path, sign: str) -> str:
+    """16 hex over what `files` hold, and their names below `base`; files of a `signature` known are not read again.
+
+    Raises UserError where they change while they are read.
+    """
+
+    def read() -> dict[str, np.ndarray]:
+        wait = TICK - (time.time_ns() - max(file.stat().st_ctime_ns for file in files))
+        if 0 < wait <= TICK:  # else a change after reading could have the time of one before
+            time.sleep(wait / 1e9)
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # hashing releases the interpreter's lock
+            digests = pool.map(_sha256, files)
+            lines = (
+                f"{file.relative_to(base).as_posix()}\0{digest}" for file, digest in zip(files, digests, strict=True)
+            )
+            found = key(*sorted(lines))
+        if signature(files) != sign:
+            raise changing(base)
+        return {"content": np.array(found)}
+
+    if is_image(base):
+        return str(read()["content"])
+    return str(arrays(f"content-{sign}", ("content",), read)["content"])
+
+
+def changing(folder: Path) -> UserError:
+    """That what was read is not what a key was taken of."""
+    return UserError("changes while it is read", str(folder), "wait until it is all there, and type the same again")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def signature(files: Iterable[Path]) -> str:
+    """16 hex over place, device, inode, size and times of `files`: that they are the same ones, unchanged."""
     lines = []
     for file in files:
         status = file.stat()
-        lines.append(f"{file.relative_to(base).as_posix()}\0{status.st_size}\0{status.st_mtime_ns}")
+        if not stat.S_ISREG(status.st_mode):
+            raise UserError("no regular file", str(file), "a sample is a file of its own")
+        times = f"{status.st_mtime_ns}\0{status.st_ctime_ns}"
+        place = os.path.abspath(file)  # noqa: PTH100 - resolving each link of each file would take longer than all else
+        lines.append(f"{place}\0{status.st_dev}\0{status.st_ino}\0{status.st_size}\0{times}")
     return key(*sorted(lines))
 
 
 def key(*parts: object) -> str:
     """16 hex over `parts` and the cache's version."""
-    return hashlib.sha256("\n".join(map(str, (VERSION, *parts))).encode()).hexdigest()[:16]
+    told = "\n".join(map(str, (VERSION, *parts)))
+    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def arrays(name: str, wanted: Iterable[str], make: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -68,12 +130,13 @@ def _kept(path: Path, wanted: list[str]) -> dict[str, np.ndarray] | None:
 def _alone(path: Path) -> Iterator[None]:
     """One process makes an entry while the others wait; where files cannot be locked, each makes it for itself."""
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(ImportError, OSError):
+        with contextlib.suppress(ImportError, OSError, UserError):
             import fcntl
 
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context(path.with_suffix(".lock").open("a"))
-            stack.callback(Path(lock.name).unlink, missing_ok=True)
+            durable.make_folder(path.parent)
+            name = path.with_suffix(".lock")
+            lock = stack.enter_context(opened.appending(name))
+            stack.callback(name.unlink, missing_ok=True)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -84,15 +147,9 @@ def _alone(path: Path) -> Iterator[None]:
 
 def _keep(path: Path, made: Mapping[str, np.ndarray]) -> None:
     """Write under a temporary name and rename: a reader sees the old entry or the whole new one."""
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            temporary = Path(file.name)
+        durable.make_folder(path.parent)
+        with durable.replacing(path, fsync=False) as file:
             np.savez(file, allow_pickle=False, **made)
-        temporary.replace(path)
-    except OSError as problem:
-        _log.warning("cannot cache %s (%s); it will be made again next time", path, problem)
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+    except UserError as problem:
+        _log.warning("cannot cache %s (%s); it will be made again next time", path, problem.what)

@@ -8,15 +8,15 @@ why a recipe names it. What is not installed is not offered.
 from __future__ import annotations
 
 import contextlib
-import io
 import warnings
 from typing import Any
 
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from harness.data import pictures
+from harness.data.pictures import Damaged
 from harness.errors import UserError, did_you_mean
 
 ON_WORKERS, ON_DEVICE = "libjpeg", "nvjpeg"
@@ -34,25 +34,12 @@ def chosen(name: str | None, device: torch.device) -> str:
     return name
 
 
-class Damaged(Exception):
-    """What is wrong with an image; whoever knows where it lies makes a `UserError` of it."""
-
-    def at(self, where: str) -> UserError:
-        return UserError(f"damaged image ({self})", where, "copy it again from the source")
-
-
 def decoded(content: bytes) -> Tensor:
     """uint8 (3, H, W) at the image's own size; grey ones become colour. Raises Damaged."""
     if content[:2] == b"\xff\xd8":
         with contextlib.suppress(ImportError, RuntimeError):  # PIL knows more kinds, and says better what is wrong
             return _jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8))
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return TF.pil_to_tensor(image.convert("RGB"))
-    except UnidentifiedImageError:
-        raise Damaged("empty file" if not content else "of no known kind") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
-        raise Damaged(str(problem)) from None
+    return TF.pil_to_tensor(pictures.decoded(content, "RGB"))
 
 
 def decoded_on(device: torch.device, contents: list[bytes]) -> list[Tensor | Damaged]:

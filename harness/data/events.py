@@ -7,7 +7,6 @@ as the released code does.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from harness.data import cache, splits
-from harness.data.base import Data, refuse
-from harness.data.fingerprint import combine, identity, in_order
+from harness.data.base import SPLITS, Data, Found, refuse
+from harness.data.fingerprint import combine, digest, identity, in_order, stacked, twice
+from harness.data.images import check_labels
 from harness.errors import UserError
 from harness.spec import Recipe
 
@@ -42,18 +42,12 @@ class Recording(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Recordings:
+class Recordings(Found):
     """Where recordings were found; `read` goes through them one by one."""
 
-    kind: str
-    folder: Path
-    signature: str
     read: Callable[[], Iterator[Recording]]
     classes: Sequence[Sequence[str]] = ()
     """Names of the files of each class, in numerical order, where a rule splits them."""
-
-    def __str__(self) -> str:
-        return f"{self.kind} in {self.folder}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +83,17 @@ class EventSet:
         test = self._digested(root)["test"]
         return {"train": int((~test).sum()), "test": int(test.sum())}
 
+    def remarks(self, root: Path) -> list[str]:
+        kept = self._digested(root)
+        digests, bare = (
+            {split: kept[part][kept["test"] == (split == "test")] for split in SPLITS} for part in ("digests", "bare")
+        )
+        said, shortest = twice(digests, bare), int(kept["lengths"].min())
+        if shortest < SHORT:
+            files = f"{(kept['lengths'] < SHORT).sum():,} recordings of fewer than {SHORT} events"
+            said.append(f"{files}, the shortest of {shortest}: refused where there are more timesteps than that")
+        return said
+
     def frame(self, recipe: Recipe) -> tuple[tuple[int, int, int], int]:
         size = recipe.size or self.size
         return (2, size, size), self.classes
@@ -99,9 +104,8 @@ class EventSet:
 
         refuse(recipe, self.name, "decoder", *(("split",) if self.published is None else ()))
         augmentations = chosen(recipe.augmentation, events=True)
-        found = self.find(root)
-        kept = self._frames(found, timesteps, recipe.size or self.size, recipe.bins or self.bins)
-        test = self._tests(found, recipe, kept)
+        kept = self._frames(root, timesteps, recipe.size or self.size, recipe.bins or self.bins)
+        test = self._tests(self.find(root), recipe, kept)
         train = self._split("train", ~test, kept, recipe, device, augmentations=augmentations)
         tested = self._split("test", test, kept, recipe, device)
         polarities, height, width = train.images.shape[2:]
@@ -115,24 +119,41 @@ class EventSet:
         )
 
     def _digested(self, root: Path) -> dict[str, np.ndarray]:
+        return self._made(root, LISTED, "events", lambda recording: None)
+
+    def _frames(self, root: Path, timesteps: int, size: int, bins: Bins) -> dict[str, np.ndarray]:
+        def binned(recording: Recording) -> np.ndarray:
+            return nearest(to_frames(recording, self.sensor, timesteps, bins), size)
+
+        return self._made(root, (*LISTED, "frames"), f"{bins}-{timesteps}x{size}px", binned)
+
+    def _made(
+        self, root: Path, wanted: tuple[str, ...], what: str, frames: Callable[[Recording], np.ndarray | None]
+    ) -> dict[str, np.ndarray]:
+        """The `wanted` arrays of all recordings, in the order of their digests; read once, then cached."""
         found = self.find(root)
-        entry = f"{self.name}-{found.signature}-events"
-        return cache.arrays(entry, LISTED, lambda: _in_order((each, None) for each in found.read()))
+        key = found.key
 
-    def _frames(self, found: Recordings, timesteps: int, size: int, bins: Bins) -> dict[str, np.ndarray]:
-        def binned() -> Iterator[tuple[Recording, np.ndarray]]:
-            for recording in found.read():
-                yield recording, nearest(to_frames(recording, self.sensor, timesteps, bins), size)
+        def make() -> dict[str, np.ndarray]:
+            made = _in_order((each, frames(each)) for each in self._checked(found))
+            if self.find(root).key != key:
+                raise cache.changing(found.folder)
+            return made
 
-        entry = f"{self.name}-{found.signature}-{bins}-{timesteps}x{size}px"
-        return cache.arrays(entry, (*LISTED, "frames"), lambda: _in_order(binned()))
+        return cache.arrays(f"{self.name}-{cache.key(key, self.sensor, self.classes)}-{what}", wanted, make)
+
+    def _checked(self, found: Recordings) -> Iterator[Recording]:
+        """Raises UserError for a recording that no number of frames could be made of."""
+        for recording in found.read():
+            check_labels(np.array([recording.label]), self.classes, recording.where)
+            check_events(recording, self.sensor)
+            yield recording
 
     def _tests(self, found: Recordings, recipe: Recipe, kept: Mapping[str, np.ndarray]) -> np.ndarray:
         """bool (N,): which recordings test, by the recipe's rule or the set's own."""
         if recipe.split is None or self.published is None:
             return kept["test"]
-        rule = splits.parsed(recipe.split, self.published)
-        tests = splits.listed(rule, found.classes)
+        tests = splits.of_files(recipe.split, self.published, found.classes, str(found.folder))
         return np.array([tests[label][place] for label, place in zip(kept["labels"], kept["places"], strict=True)])
 
     def _split(
@@ -165,7 +186,20 @@ class EventSet:
         return identity(np.array([combine(digest[~test]), combine(digest[test])]), self.official)
 
 
-LISTED = ("labels", "test", "places", "digests")
+LISTED = ("labels", "test", "places", "lengths", "bare", "digests")
+SHORT = 100
+"""Events; who trains on fewer has few timesteps in mind."""
+
+
+def check_events(recording: Recording, sensor: int) -> None:
+    """Raise UserError for a recording without events, or with one that the sensor cannot have made."""
+    events = recording.events
+    if not len(events):
+        raise UserError("recording without events", recording.where)
+    if max(events["x"].max(), events["y"].max()) >= sensor or min(events["x"].min(), events["y"].min()) < 0:
+        raise UserError(f"an event lies outside the sensor of {sensor}×{sensor} pixels", recording.where)
+    if events["p"].max() > 1:
+        raise UserError(f"an event of polarity {events['p'].max()}", recording.where, "0 or 1 wanted")
 
 
 def to_frames(recording: Recording, sensor: int, timesteps: int, bins: Bins) -> np.ndarray:
@@ -173,8 +207,6 @@ def to_frames(recording: Recording, sensor: int, timesteps: int, bins: Bins) -> 
     events = recording.events
     if len(events) < timesteps:
         raise UserError(f"recording of {len(events)} events, {timesteps} frames wanted", recording.where)
-    if max(events["x"].max(), events["y"].max()) >= sensor or min(events["x"].min(), events["y"].min()) < 0:
-        raise UserError(f"an event lies outside the sensor of {sensor}×{sensor} pixels", recording.where)
     if (events["t"][1:] < events["t"][:-1]).any():
         events = events[np.argsort(events["t"], kind="stable")]
     edges = _edges(events["t"], timesteps, bins)
@@ -205,15 +237,16 @@ def _in_order(recordings: Iterator[tuple[Recording, np.ndarray | None]]) -> dict
     """What the cache keeps of all recordings, in the order of their digests: `LISTED` and, where made, frames."""
     listed, binned = [], []
     for recording, frames in recordings:
-        sample = bytes((recording.label,)) + recording.events.tobytes()
-        listed.append((recording.label, recording.test, recording.place, hashlib.sha256(sample).digest()))
+        raw = recording.events.tobytes()
+        bare, sample = digest(0, raw), digest(recording.label, raw)
+        listed.append((recording.label, recording.test, recording.place, len(recording.events), bare, sample))
         if frames is not None:
             binned.append(_compact(frames))
-    labels, test, places, digests = zip(*listed, strict=True)
-    digest = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
-    order = in_order(digest)
+    labels, test, places, lengths, bare, digests = zip(*listed, strict=True)
     made = {"labels": np.array(labels, np.int64), "test": np.array(test, bool), "places": np.array(places)}
-    made = {name: part[order] for name, part in made.items()} | {"digests": digest[order]}
+    made |= {"lengths": np.array(lengths), "bare": stacked(bare), "digests": stacked(digests)}
+    order = in_order(made["digests"])
+    made = {name: part[order] for name, part in made.items()}
     return made | ({"frames": _stacked(binned, order)} if binned else {})
 
 

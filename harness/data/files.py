@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from harness.data import archives, decoders
+from harness.data import archives, decoders, pictures
 from harness.data.augment import Augmentation, cropped_at, resized_crop
 from harness.data.base import WHOLE, Share
 from harness.data.memory import seeded
@@ -111,7 +111,7 @@ class Prepared(Dataset):
             if self.on_device:
                 return Raw(content, index, label, seed)
             return Ready(self.prepare(decoders.decoded(content), seed), label)
-        except decoders.Damaged as problem:
+        except pictures.Damaged as problem:
             return problem.at(self.stored.where(index))
         except UserError as problem:
             return problem  # raised in a worker it would come with that worker's traceback
@@ -185,7 +185,7 @@ class FileSplit:
         ready = []
         images = decoders.decoded_on(self.scale.device, [raw.content for raw in batch])
         for image, raw in zip(images, batch, strict=True):
-            if isinstance(image, decoders.Damaged):
+            if isinstance(image, pictures.Damaged):
                 raise image.at(self.prepared.stored.where(raw.place))
             ready.append(Ready(self.prepared.prepare(image, raw.seed), raw.label))
         return _stacked(ready, self.prepared.size)

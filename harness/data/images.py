@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.data import cache
-from harness.data.base import SPLITS, Data, Source, refuse
-from harness.data.fingerprint import combine, identity, sorted_samples
+from harness.data.base import SPLITS, Data, Samples, Source, refuse
+from harness.data.fingerprint import combine, digest, identity, sorted_samples, stacked, twice
+from harness.errors import UserError
 from harness.spec import Recipe
 
 if TYPE_CHECKING:
@@ -43,11 +44,19 @@ class ImageSet:
         return str(self.find(root))
 
     def identify(self, root: Path) -> str:
-        return self._identity(_kept(self.name, self.find(root), ("fingerprints", "verified")))
+        return self._identity(self._kept(root, ("fingerprints", "verified")))
 
     def samples(self, root: Path) -> dict[str, int]:
-        kept = _kept(self.name, self.find(root), tuple(f"{split}_labels" for split in SPLITS))
+        kept = self._kept(root, tuple(f"{split}_labels" for split in SPLITS))
         return {split: len(kept[f"{split}_labels"]) for split in SPLITS}
+
+    def remarks(self, root: Path) -> list[str]:
+        parts = ("images", "labels", "digests")
+        kept = self._kept(root, tuple(f"{split}_{part}" for split in SPLITS for part in parts))
+        bare = {split: stacked([digest(0, image.tobytes()) for image in kept[f"{split}_images"]]) for split in SPLITS}
+        without = sorted(set(range(self.classes)) - set(kept["train_labels"].tolist()))
+        empty = [f"no training sample of class {', '.join(map(str, without))}"] if without else []
+        return [*empty, *twice({split: kept[f"{split}_digests"] for split in SPLITS}, bare)]
 
     def frame(self, recipe: Recipe) -> tuple[tuple[int, int, int], int]:
         size = recipe.size or self.size
@@ -61,7 +70,7 @@ class ImageSet:
         refuse(recipe, self.name, "bins", "split", "decoder")
         augmentations = chosen(recipe.augmentation)
         parts = tuple(f"{split}_{part}" for split in SPLITS for part in ("images", "labels", "digests"))
-        kept = _kept(self.name, self.find(root), (*parts, "fingerprints", "verified"))
+        kept = self._kept(root, (*parts, "fingerprints", "verified"))
         normalise = normalisation(self.mean, self.std, device)
         train = self._split("train", kept, recipe, device, augmentations=augmentations, **normalise)
         test = self._split("test", kept, recipe, device, **normalise)
@@ -96,17 +105,43 @@ class ImageSet:
     def _identity(self, kept: Mapping[str, np.ndarray]) -> str:
         return identity(kept["fingerprints"], self.official, verified=bool(kept["verified"]))
 
+    def _kept(self, root: Path, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """The `wanted` arrays: samples sorted by digest, digests, fingerprints; read once, then cached."""
+        source = self.find(root)
+        key = source.key
 
-def _kept(name: str, source: Source, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The `wanted` arrays of a source: samples sorted by digest, digests, fingerprints; read once, then cached."""
+        def make() -> dict[str, np.ndarray]:
+            made: dict[str, np.ndarray] = {}
+            read = source.read()
+            for split, samples in read.items():
+                self._check(samples, read["train"], f"{source.folder}: {split} set")
+                ordered, found = sorted_samples(samples)
+                made |= {f"{split}_images": ordered.images, f"{split}_labels": ordered.labels}
+                made[f"{split}_digests"] = found
+            made["fingerprints"] = np.array([combine(made[f"{split}_digests"]) for split in SPLITS])
+            made["verified"] = np.array(source.verify())
+            if self.find(root).key != key:
+                raise cache.changing(source.folder)
+            return made
 
-    def make() -> dict[str, np.ndarray]:
-        made: dict[str, np.ndarray] = {}
-        for split, samples in source.read().items():
-            ordered, digest = sorted_samples(samples)
-            made |= {f"{split}_images": ordered.images, f"{split}_labels": ordered.labels, f"{split}_digests": digest}
-        made["fingerprints"] = np.array([combine(made[f"{split}_digests"]) for split in SPLITS])
-        made["verified"] = np.array(source.verify())
-        return made
+        return cache.arrays(f"{self.name}-{cache.key(key, self.classes)}", wanted, make)
 
-    return cache.arrays(f"{name}-{source.signature}", wanted, make)
+    def _check(self, samples: Samples, train: Samples, where: str) -> None:
+        """Raise UserError unless these are bytes, of the training images' shape, with class numbers that there are."""
+        images, labels = samples.images, samples.labels
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != train.images.shape[1:]:
+            raise UserError(
+                f"images are {images.dtype} {images.shape}", where, "bytes (N, C, H, W) wanted, all of one shape"
+            )
+        if not len(images) or labels.shape != (len(images),):
+            raise UserError(f"{len(images)} images, {labels.size} labels", where, "as many of each wanted")
+        check_labels(labels, self.classes, where)
+
+
+def check_labels(labels: np.ndarray, classes: int, where: str) -> None:
+    """Raise UserError unless all of `labels` are class numbers, from 0."""
+    if labels.dtype.kind not in "iu":
+        raise UserError(f"labels are {labels.dtype}", where, "whole numbers wanted")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise UserError(f"labels from {low} to {high}", where, f"those of {classes} classes are 0 to {classes - 1}")

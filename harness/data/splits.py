@@ -1,7 +1,8 @@
 """Which recordings train and which test, where a data set has no published split: rules by name, each with its hash.
 
 A recipe writes ``RULE:HASH``. The hash is of the whole list that the rule makes for the complete set, so that a number
-is tied to the list, not to a name: a rule that came to mean something else would be refused.
+is tied to the list, not to a name: a rule that came to mean something else would be refused. The list goes by the names
+of files, and all of them must be there, unless ``RULE:HASH:incomplete`` is written.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ def _count(names: Sequence[str], share: float) -> int:
     return max(1, int(len(names) * share + 1e-9))
 
 
+INCOMPLETE = "incomplete"
 RULES: dict[str, Rule] = {
     "last-tenth": _last(0.1),
     "first-tenth": _first(0.1),
@@ -100,11 +102,44 @@ def hashed(tests: Sequence[np.ndarray]) -> str:
     return hashlib.sha256(b"\n".join(each.astype(np.uint8).tobytes() for each in tests)).hexdigest()[:12]
 
 
-def parsed(written: str, complete: Sequence[Sequence[str]]) -> str:
-    """The rule of ``RULE:HASH``. Raises UserError unless the hash is that of its list for the `complete` set."""
+def parsed(written: str, complete: Sequence[Sequence[str]]) -> tuple[str, bool]:
+    """The rule of ``RULE:HASH``, and whether ``:incomplete`` follows.
+
+    Raises UserError unless the hash is that of its list for the `complete` set.
+    """
     name, _, given = written.partition(":")
+    given, _, asked = given.partition(":")
     found = hashed(listed(name, complete))
     if given != found:
         what = f"split `{written}` has not the hash of its list" if given else f"split `{written}` lacks its hash"
         raise UserError(what, to_type=f"write {name}:{found}")
-    return name
+    if asked not in ("", INCOMPLETE):
+        raise UserError(
+            f"split `{written}` ends in `{asked}`", to_type=f"write {name}:{found}, or :{INCOMPLETE} behind it"
+        )
+    return name, bool(asked)
+
+
+def of_files(
+    written: str, complete: Sequence[Sequence[str]], classes: Sequence[Sequence[str]], where: str
+) -> list[np.ndarray]:
+    """Whether each file of `classes` tests, by its name on the list of the `complete` set.
+
+    Raises UserError for a file that is not on the list, and for one that is missing unless ``:incomplete`` is written.
+    """
+    name, incomplete = parsed(written, complete)
+    tests: list[np.ndarray] = []
+    for known, decided, found in zip(complete, listed(name, complete), classes, strict=True):
+        by_name = dict(zip(known, decided.tolist(), strict=True))
+        for file in found:
+            if file not in by_name:
+                raise UserError(f"`{file}` is not on the list of split `{name}`", where, "move it elsewhere")
+        if len(there := set(found)) < len(found):
+            raise UserError(f"a file of `{found[0]}`'s class is there twice, under two suffixes", where, "keep one")
+        if not incomplete and (missing := [file for file in known if file not in there]):
+            what = f"{len(missing):,} missing of {len(known):,}, `{missing[0]}` first, and split `{name}` is of all"
+            raise UserError(what, where, f"get it, or write {written}:{INCOMPLETE} for what is there of the list")
+        tests.append(np.array([by_name[file] for file in found], bool))
+    if len(set(np.concatenate(tests).tolist())) < 2:
+        raise UserError(f"split `{written}` leaves nothing to train or nothing to test on", where)
+    return tests

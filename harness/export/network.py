@@ -13,6 +13,7 @@ from baselines import remains
 from baselines.network import Network
 from baselines.parts.neurons import SpikingNeuron
 from harness.errors import UserError
+from harness.identity import code
 from harness.plugins import load_plugins
 from harness.spec import Cell
 from harness.store import Store
@@ -31,6 +32,7 @@ def load(cell: Cell, store: Store, data_root: Path | None, plugins: tuple[str, .
         raise UserError(what, str(path), f"type: python -m harness run {cell.key}")
     load_plugins(plugins)
     data, network = worker.prepare(cell, data_root)
+    code.prove(cell)
     network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
     images = torch.cat([images for images, _ in worker.first(data, SAMPLES, cell.recipe.batch)])
     return folded(network.cpu()), images[:SAMPLES].cpu().float()

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import durable, environment, process
+from harness import durable, environment, opened, process
 from harness.errors import UserError
 from harness.jobs import fronts
 from harness.jobs.deaths import settled
@@ -108,7 +108,7 @@ def guarded(work: Work, cell: Cell, redirect: Redirect) -> str:
     """The job's status; its output is in the log. Never raises: submitit's inline executor would open a debugger."""
     log = Store(work.store_root).log(cell)
     try:
-        durable.make_folder(log.parent)
+        durable.make_folder(log.parent, within=work.store_root)
         with redirect(log):
             return work.job(cell, work.store_root, work.data_root, work.plugins, work.threads)
     except KeyboardInterrupt:
@@ -116,9 +116,9 @@ def guarded(work: Work, cell: Cell, redirect: Redirect) -> str:
     except UserError as error:
         return f"error: {error}"
     except OSError as error:
-        return f"error: {durable.unwritable(log, error)}"
+        return f"error: {durable.blamed(error, log.parent)}"
     except Exception as error:
-        with contextlib.suppress(OSError), log.open("a") as file:
+        with contextlib.suppress(OSError), opened.appending(log) as file:
             traceback.print_exc(file=file)
         return f"error: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
@@ -134,7 +134,7 @@ def redirect_process(log: Path) -> Iterator[None]:
     """All that this process and its libraries print."""
     streams = (sys.stdout, sys.stderr)
     before = [os.dup(stream.fileno()) for stream in streams]
-    with log.open("a") as file:
+    with opened.appending(log) as file:
         _point(streams, [file.fileno()] * 2)
     try:
         yield
@@ -152,5 +152,5 @@ def _point(streams: Sequence, descriptors: Sequence[int]) -> None:
 
 @contextlib.contextmanager
 def _redirect_python(log: Path) -> Iterator[None]:
-    with log.open("a", buffering=1) as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+    with opened.appending(log, buffering=1) as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
         yield

@@ -13,16 +13,17 @@ import os
 import re
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import durable, environment, process
 from harness.jobs import fronts
 from harness.jobs.deaths import Deaths
-from harness.jobs.job import JOBS, Job, Work, in_own_process, in_this_process, recomputing
+from harness.jobs.job import Job, Work, in_own_process, in_this_process, recomputing
 from harness.spec import Cell
 from harness.store import Store
 
@@ -90,13 +91,16 @@ class Front:
         self._slots: dict[int, Slot] = {}
         self._deaths = Deaths(store)
         self._numbers = itertools.count()
+        self.scratch = store.root / fronts.HOME
+        """Where submitit keeps its files."""
         self._left_behind: list[tuple[int, str]] = []
         """Jobs of a run whose front has died: they finish their cell, and count among those that run at once."""
 
     def loop(self, folder: Path) -> None:
         """Until every cell has ended. Raises KeyboardInterrupt on Ctrl-C, after the jobs have stopped."""
         if self._options.on != "inline":
-            self._left_behind = [job for dead in _dead(folder.parent) for job in _jobs(dead)]
+            root = self._store.root.resolve()
+            self._left_behind = [job for dead in fronts.dead(root) for job in fronts.jobs(dead)]
         try:
             while self.open or self._slots:
                 self._listen()
@@ -164,9 +168,9 @@ class Front:
         )
         events = folder / f"{next(self._numbers)}.events"
         if options.on == "inline":
-            job = submitit.DebugExecutor(folder=folder).submit(in_this_process, work, self._teller(number))
+            job = submitit.DebugExecutor(folder=self.scratch).submit(in_this_process, work, self._teller(number))
         else:
-            executor = submitit.LocalExecutor(folder=folder)
+            executor = submitit.LocalExecutor(folder=self.scratch)
             executor.update_parameters(timeout_min=YEARS)
             job = executor.submit(in_own_process, work, events)
         self._slots[number] = Slot(job=job, events=events)
@@ -245,8 +249,9 @@ def run(
     cells: Sequence[Cell], store: Store, options: Options, watch: Watch = Watch(), job: Job | None = None
 ) -> dict[str, str]:
     """Train `cells`; cell key -> `done`, `failed`, `cancelled`, ``error: ...``. Ctrl-C stops the jobs, then raises."""
+    options = replace(options, jobs=min(options.jobs, max(1, len(cells))))
     front = Front(cells, store, options, watch, recomputing(job or worker, options.recompute))
-    with _job_folder(store) as folder:
+    with _job_folder(store) as folder, _for_submitit(folder) as front.scratch:
         store.announce(cells)
         fronts.announce(folder, list(front.open))
         front.loop(folder)
@@ -314,36 +319,27 @@ def _interrupts_held() -> Iterator[None]:
 @contextlib.contextmanager
 def _job_folder(store: Store) -> Iterator[Path]:
     """submitit's pickles and logs of this run: gone when it ends, as all that matters is in the store."""
-    home = store.root.resolve() / JOBS
-    _remove_old(home)
+    root = store.root.resolve()
+    fronts.remove_dead(root)
     me = os.getpid()
-    folder = fronts.folder_of(store.root.resolve(), me, process.born(me))
-    durable.make_folder(folder)
+    folder = fronts.folder_of(root, me, process.born(me))
+    durable.make_folder(folder, within=root)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):
-            home.rmdir()
+            folder.parent.rmdir()
 
 
-def _remove_old(home: Path) -> None:
-    """What runs that were killed left behind, unless a job of theirs still runs."""
-    for folder in _dead(home):
-        starting = [path.name.partition("_")[0] for path in folder.glob("*_submitted.pkl")]
-        if not _jobs(folder) and not any(process.alive(int(pid)) for pid in starting if pid.isdigit()):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _dead(home: Path) -> Iterator[Path]:
-    """Folders of runs of this host whose front is gone."""
-    for folder in home.glob(f"{process.HOST}~*~*"):
-        _, pid, birth = folder.name.rsplit("~", 2)
-        if not process.alive(int(pid), birth):
-            yield folder
-
-
-def _jobs(folder: Path) -> list[tuple[int, str]]:
-    """Number and birth of a run's jobs that are alive."""
-    known = (path.stem.partition("~") for path in folder.glob("*~*.job"))
-    return [(int(pid), birth) for pid, _, birth in known if process.alive(int(pid), birth)]
+@contextlib.contextmanager
+def _for_submitit(folder: Path) -> Iterator[Path]:
+    """`folder`, or a link to it where its path has a `%`: submitit would put numbers of jobs for ``%j``, ``%t``."""
+    if "%" not in str(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as place:
+        link = Path(place) / fronts.HOME / folder.name.replace("%", "")
+        link.parent.mkdir()
+        link.symlink_to(folder)
+        yield link

@@ -15,7 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.amounts import duration
+from harness.errors import LONGEST
 from harness.jobs.launch import Watch
+from harness.printable import printable, shortened
 from harness.spec import Cell
 from harness.store import Store
 from harness.store.result import Progress
@@ -97,7 +99,7 @@ class Monitor:
         self._say("stopping the running cells ...")
 
     def _say(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(shortened(printable(line), LONGEST), markup=False, highlight=False, soft_wrap=True)
 
     def _sentence(self, cell: Cell, status: str) -> str:
         if status == "cancelled":
@@ -148,16 +150,17 @@ class Monitor:
                 self._say(f"  {_line_of(self._name(cell), said, elsewhere)}")
 
 
-def _cells_of(name: str, said: Progress | None, elsewhere: bool) -> tuple[str | ProgressBar, ...]:
+def _cells_of(name: str, said: Progress | None, elsewhere: bool) -> tuple[str | Text | ProgressBar, ...]:
+    told = Text(printable(name))
     if said is None or said.epoch == STARTING:
-        return (name, "", "starting", "", "", "")
+        return (told, "", "starting", "", "", "")
     return (
-        name,
+        told,
         f"{said.epoch}/{said.epochs}",
         ProgressBar(total=said.epochs, completed=said.epoch, width=8),
         "" if said.accuracy is None else f"{said.accuracy:.1f} %",
         f"{said.images_per_second:,.0f}/s",
-        said.host if elsewhere else duration(said.seconds_left),
+        Text(printable(said.host)) if elsewhere else duration(said.seconds_left),
     )
 
 

@@ -91,8 +91,8 @@ class Task:
     def cancelled(self) -> bool:
         """Whether `cancel` was asked for it."""
         try:
-            return self.job in (self.folder / CANCELLED).read_text().split()
-        except OSError:
+            return self.job in durable.read(self.folder / CANCELLED).decode().split()
+        except (OSError, UnicodeDecodeError):
             return False
 
     @property
@@ -152,14 +152,15 @@ def look(root: Path) -> Queue:
 def records(root: Path) -> Iterator[tuple[Path, Array]]:
     """(folder, record) of every submission, oldest first; one that cannot be read is left out."""
     for path in sorted((root / HOME).glob("*/array.json"), key=lambda path: path.parent.name):
-        with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-            yield path.parent, msgspec.json.decode(path.read_bytes(), type=Array)
+        with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            yield path.parent, msgspec.json.decode(durable.read(path), type=Array)
 
 
 def record(root: Path, array: Array) -> Path:
     """Write, or write anew once its number is known; returns its folder. Raises UserError."""
-    folder = (root / HOME / array.name).resolve()
-    durable.make_folder(folder)
+    root = root.resolve()
+    folder = root / HOME / array.name
+    durable.make_folder(folder, within=root)
     durable.write(folder / "array.json", msgspec.json.encode(array))
     return folder
 
@@ -183,7 +184,7 @@ def tidy(root: Path, queue: Queue, settled: Iterable[str]) -> None:
 def submitting(root: Path) -> Iterator[bool]:
     """The right to submit jobs of this store, which one process has at a time; False while another has it."""
     home = root / HOME
-    durable.make_folder(home)
+    durable.make_folder(home, within=root)
     mine = claim.acquire(home)
     if mine is None:
         yield False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -188,7 +189,7 @@ def _send(cells: Sequence[Cell], store: Store, how: How, tell: Tell) -> Sent:
 
 
 def _settled(key: str, store: Store) -> bool:
-    return any((store.folder(key) / name).exists() for name in ("result.json", "failed.json"))
+    return any(os.path.lexists(store.folder(key) / name) for name in ("result.json", "failed.json"))
 
 
 def _at_rest(wanted: set[str], store: Store, tell: Tell) -> queue.Queue:

@@ -58,6 +58,8 @@ class How:
     """What the jobs are told; as `launch.Options`, it changes no number."""
 
     profile: Profile
+    source: Path = Path()
+    """The file of the profile."""
     store_root: Path
     threads: int = 1
     data_root: Path | None = None
@@ -204,6 +206,8 @@ def _setup(how: How) -> Iterator[str]:
         environment.PACK: str(profile.pack),
     }
     yield from (f"export {name}={shlex.quote(value)}" for name, value in told.items())
+    if profile.processes > 1:  # the secret of one start, never on a disk
+        yield f"export {environment.TOKEN}=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \\n')"
     yield "export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK  # srun does not take it over by itself"
     if (root := Path(__file__).resolve().parents[2]) != Path(sysconfig.get_path("purelib")).resolve():
         yield f"export PYTHONPATH={shlex.quote(str(root))}${{PYTHONPATH:+:$PYTHONPATH}}"

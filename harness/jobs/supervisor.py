@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from harness import environment, process, slurm
+from harness import environment, opened, process, slurm
 from harness.errors import UserError
 from harness.jobs.deaths import DEATHS, Deaths, settled
 from harness.jobs.job import Work, guarded, interrupt, redirect_process
@@ -116,7 +116,7 @@ class Supervisor:
     def _note(self, cell: Cell, status: str | None, store: Store) -> None:
         log.info("%s %s", status or "died", cell.label)
         if status is not None and status.startswith("error: "):  # what is wrong around the cell is in its log too
-            with contextlib.suppress(OSError), store.log(cell).open("a") as file:
+            with contextlib.suppress(OSError), opened.appending(store.log(cell)) as file:
                 file.write(f"{status}\n")
 
     def _begin(self, cell: Cell) -> None:
@@ -222,11 +222,17 @@ def join() -> None:
     from submitit.helpers import TorchDistributedEnvironment
 
     peers = TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
-    try:
-        socket.gethostbyname(peers.master_addr)
-    except OSError:  # a node's name need not be one that the network knows; the address of the first node is
+    if not reachable(peers.master_addr):
         os.environ["MASTER_ADDR"] = os.environ.get("SLURM_LAUNCH_NODE_IPADDR", peers.master_addr)
     share_gpus(peers.local_rank, peers.local_world_size)
+
+
+def reachable(name: str) -> bool:
+    """A node's name need not be one that the network knows, and to itself it may mean loopback; its address is both."""
+    try:
+        return not socket.gethostbyname(name).startswith("127.")
+    except OSError:
+        return False
 
 
 def share_gpus(local_rank: int, local_processes: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from harness import durable, environment, tables
+from harness import checks, durable, environment, tables
 from harness.decode import decode
 from harness.errors import UserError, did_you_mean
 from harness.measure.spec import Bench, Benched, Latency, Overhead, Training
@@ -37,6 +37,8 @@ def load(name_or_path: str) -> Bench:
 
 def _check(bench: Bench, file: str) -> Iterator[UserError]:
     """What the types cannot say."""
+    yield from checks.name(bench.name, file)
+    yield from _check_sizes(bench, file)
     if not isinstance(bench, Training):
         return
     for number, grid in enumerate(bench.growth, start=1):
@@ -49,6 +51,16 @@ def _check(bench: Bench, file: str) -> Iterator[UserError]:
     for number, target in enumerate(bench.target, start=1):
         if (target.at_least is None) == (target.at_most is None):
             yield UserError("asks for nothing, or for two things", f"{file}: target {number}", "at_least or at_most")
+
+
+def _check_sizes(bench: Bench, file: str) -> Iterator[UserError]:
+    if bench.rounds < 1 or not bench.grid:
+        yield UserError("has no rounds, or no [[grid]]", file, "write at least one of each")
+    for number, grid in enumerate((*bench.grid, *getattr(bench, "growth", ())), start=1):
+        for name, values in msgspec.structs.asdict(msgspec.structs.replace(grid, rounds=None)).items():
+            wrong = [v for v in values or () if not isinstance(v, str) and not 0 < v < 1e6]
+            if wrong or values == () or (grid.rounds or 1) < 1:
+                yield UserError(f"`{name}` is {wrong or values}", f"{file}: grid {number}", "write numbers above 0")
 
 
 def narrowed(bench: Bench, wanted: Mapping[str, tuple], rounds: int | None) -> Bench:
@@ -119,7 +131,10 @@ def record(benched: Benched, out: Path) -> Path:
 def read(path: Path) -> Benched:
     """What `record` wrote. Raises UserError."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Benched)
+        benched = msgspec.json.decode(path.read_bytes(), type=Benched)
+        if not benched.timings:
+            raise UserError("not the record of a bench: it has no timings", str(path), "a file of results/bench")
+        return benched
     except OSError as error:
         raise UserError(f"cannot read it: {error.strerror}", str(path)) from None
     except msgspec.DecodeError as error:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from baselines.network import Network
 from harness import data
 from harness.errors import UserError
+from harness.identity import code
 from harness.plugins import load_plugins
 from harness.spec import Cell
 from harness.store import Store
@@ -24,6 +25,7 @@ from harness.train.build import network_of
 def of(cell: Cell, store: Store, data_root: Path | None = None, plugins: tuple[str, ...] = ()) -> Operations:
     """That of a finished cell, from its result alone: neither weights nor data need be at hand. Raises UserError."""
     load_plugins(plugins)
+    code.prove(cell)
     torch.set_num_threads(1)
     if (result := store.result(cell)) is None:
         raise UserError("has no result", f"{cell.key} {cell.label}", f"type: python -m harness run {cell.key}")

@@ -14,6 +14,7 @@ from baselines.network import Network
 from harness import environment
 from harness.data import Data
 from harness.errors import UserError
+from harness.identity import code
 from harness.plugins import load_plugins
 from harness.spec import Cell
 from harness.store import Store
@@ -45,7 +46,7 @@ def load(
 ) -> Trained:
     """With so many samples of each split, evenly over the classes, none of them augmented.
 
-    Raises UserError where there are no weights or no data, or where they are not those of the cell.
+    Raises UserError where there are no weights or no data, or where they or the code are not those of the cell.
     """
     path = store.folder(cell) / "weights.pt"
     if not path.is_file():
@@ -62,6 +63,7 @@ def load(
     )
     content = path.read_bytes()
     data, network = worker.prepare(msgspec.structs.replace(cell, recipe=recipe), data_root)
+    code.prove(cell)
     try:
         network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"))
     except Exception as error:

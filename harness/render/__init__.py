@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import UserError, did_you_mean
 from harness.plan import Plan
+from harness.printable import printable
 from harness.render.claims import claims_page
 from harness.render.page import Column, Line, Page
 from harness.render.view import table_page
@@ -40,8 +42,21 @@ def render(page: Page | Sequence[Page], form: str = "terminal") -> str:
     if form not in FORMATS:
         raise UserError(f"unknown format `{form}`", "--format", did_you_mean(form, FORMATS))
     write = getattr(importlib.import_module(f"{__name__}.{FORMATS[form]}"), form)
-    pages = [page] if isinstance(page, Page) else page
+    pages = [_safe(each) for each in ([page] if isinstance(page, Page) else page)]
     return write(*pages).rstrip("\n") if form in DOCUMENTS else "\n\n".join(write(each).rstrip("\n") for each in pages)
+
+
+def _safe(page: Page) -> Page:
+    """Each text in one line, without signs that a terminal obeys. Records are for machines: each format's own."""
+    return replace(
+        page,
+        title=printable(page.title),
+        subtitle=printable(page.subtitle),
+        lines=tuple(
+            replace(line, group=printable(line.group), cells=tuple(map(printable, line.cells))) for line in page.lines
+        ),
+        notes=tuple(note for note in map(printable, page.notes) if note.strip()),
+    )
 
 
 def draw_figure(plan: Plan, outcomes: Mapping[str, Outcome], folder: Path, probes: Mapping[str, Probes]) -> list[str]:

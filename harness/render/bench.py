@@ -65,7 +65,6 @@ def bench_pages(benched: Benched) -> list[Page]:
 
 def bench_page(benched: Benched) -> Page:
     """Every timing; what the notes say of the machine is all that a published ratio needs beside it."""
-    where = benched.environment
     counts = sorted({timing.rounds or benched.rounds for timing in benched.timings})
     return Page(
         title=benched.title,
@@ -77,11 +76,21 @@ def bench_page(benched: Benched) -> Page:
             "A ratio of medians, its interval bootstrapped over rounds. A/A control: the reference against a second "
             "network built like it; a verdict is given only as far as the control allows.",
             *benched.notes,
-            f"{where['device']} ({where['cpu']}, {where['threads']} threads), torch {where['packages']['torch']}, "
-            f"{where['neurons']}, {benched.when}: {where['command']}",
+            _where(benched),
         ),
         records=tuple(_record(benched, timing) for timing in benched.timings),
     ).without_empty_columns()
+
+
+def _where(benched: Benched) -> str:
+    """The machine, as far as the record says it: one of another version, or of a stranger, may lack anything."""
+    said = {
+        name: str(benched.environment.get(name, "?")) for name in ("device", "cpu", "threads", "neurons", "command")
+    }
+    packages = benched.environment.get("packages")
+    torch = packages.get("torch", "?") if isinstance(packages, dict) else "?"
+    machine = f"{said['device']} ({said['cpu']}, {said['threads']} threads), torch {torch}, {said['neurons']}"
+    return f"{machine}, {benched.when}: {said['command']}"
 
 
 def _line(timing: Timing) -> Line:
@@ -143,7 +152,8 @@ def _target_page(benched: Benched) -> Page:
 
 def _target_line(met: Met) -> Line:
     target = met.target
-    bound = f"≥ {target.at_least:g}" if target.at_least is not None else f"≤ {target.at_most:g}"
+    bound = f"≤ {target.at_most:g}" if target.at_most is not None else "–"
+    bound = f"≥ {target.at_least:g}" if target.at_least is not None else bound
     exact = met.low == met.high
     tones: dict[str, Tone] = {"met": "good", "missed": "bad", "cannot tell": "open"}
     return Line(

@@ -19,6 +19,7 @@ TONES: dict[Finding, Tone] = {
     Finding.IDENTICAL: "high",
     Finding.NO_DIFFERENCE: "plain",
     Finding.INCOMPLETE: "open",
+    Finding.UNLIKE: "open",
 }
 LEARNED = (
     Column(head="Method"),
@@ -147,6 +148,8 @@ def conclusion(c: Compared) -> str:
     mine, other, n = method_label(c.own.row), method_label(c.row.row), c.difference.n
     if c.finding == Finding.IDENTICAL:
         return f"Identical: {mine} and {other} learned the same, every epoch to the bit, in all {n} pairs."
+    if c.finding == Finding.UNLIKE:
+        return f"Not judged: the runs of {mine} and {other} were not computed alike ({', '.join(c.unlike)})."
     if c.finding == Finding.INCOMPLETE:
         return f"{n} of {c.asked} pairs are there: nothing is concluded yet."
     if c.finding in (Finding.BETTER, Finding.WORSE):

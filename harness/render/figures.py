@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as Picture
 from pandas import DataFrame
 
 from harness import durable
+from harness.identity.alike import unlike
 from harness.measure import probing
 from harness.plan import Line, Plan
 from harness.render import drawings, look
@@ -51,7 +52,7 @@ def draw(plan: Plan, outcomes: Mapping[str, Outcome], probes: Mapping[str, Probe
         title=_title(plan),
         subtitle=(_subtitle(plan, groups),),
         groups=tuple(groups),
-        footnote=plan.table.footnote,
+        footnote=(*plan.table.footnote, *_unlike(groups)),
         probes=probes,
         again=probing.elsewhere(plan) if probing.needed(plan) else "",
     )
@@ -78,6 +79,12 @@ def _drawn(line: Line, plan: Plan, outcomes: Mapping[str, Outcome]) -> Drawn:
         results=tuple(result for result in found if frame.whole(result)),
         broken=tuple(result.cell.seed for result in found if not frame.whole(result)),
     )
+
+
+def _unlike(groups: Sequence[Group]) -> list[str]:
+    """What keeps the curves of a panel, and the seeds behind a mean, from being of one experiment."""
+    found = dict.fromkeys(text for g in groups for text in unlike(result for row in g.rows for result in row.results))
+    return [f"Unlike runs: {', '.join(found)}."] if found else []
 
 
 def _told(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:

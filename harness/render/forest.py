@@ -68,7 +68,7 @@ def _subjects(timings: Sequence[Timing]) -> list[str]:
 
 def _panel(axis: Axes, timings: Sequence[Timing], times: Sequence[int], *, first: bool) -> None:
     subjects = _subjects(timings)
-    strayed = max(max(t.high - 1, 1 - t.low) for t in timings if t.subject == CONTROL)
+    strayed = max((max(t.high - 1, 1 - t.low) for t in timings if t.subject == CONTROL), default=0.0)
     axis.axvspan(1 - strayed, 1 + strayed, color=STRAYED, lw=0, zorder=0)
     axis.axvline(1, color=GREY, lw=0.6, zorder=1)
     for subject, found in groupby(sorted(timings, key=lambda t: subjects.index(t.subject)), lambda t: t.subject):

@@ -23,7 +23,8 @@ th, td:not(:last-child) { white-space: nowrap; } thead th { border-bottom: 1px s
 
 
 def html(*pages: Page) -> str:
-    return "\n".join(
+    """In ASCII, so that it is what it says in any encoding."""
+    text = "\n".join(
         [
             "<!doctype html>",
             f'<html lang="en"><head><meta charset="utf-8"><title>{escape(pages[0].title)}</title>',
@@ -33,6 +34,7 @@ def html(*pages: Page) -> str:
             "</body></html>",
         ]
     )
+    return text.encode("ascii", "xmlcharrefreplace").decode()
 
 
 def _section(page: Page) -> Iterator[str]:

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import functools
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 
+from harness.printable import printable
 from harness.render.page import SUPERSCRIPTS, Column, Line, Page
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "[": "{[}", "]": "{]}",  # a bracket after \\ would be read as its argument
-    "±": r"$\pm$", "−": "$-$", "–": "--", "Δ": r"$\Delta$", "≤": r"$\leq$", "√": r"$\surd$", "·": r"$\cdot$",
-    "×": r"$\times$", "½": "1/2", "¾": "3/4", "\n": " ",
-    "β": r"$\beta$", "ε": r"$\epsilon$", "θ": r"$\theta$", "λ": r"$\lambda$", "μ": r"$\mu$", "σ": r"$\sigma$",
-    "τ": r"$\tau$",
+    "–": "--", "—": "---", "½": "1/2", "¼": "1/4", "¾": "3/4", "\u00a0": "~", "…": r"\ldots{}",
+    "“": "``", "”": "''", "„": "\"", "‘": "`", "’": "'", "ß": r"\ss{}", "ø": r"\o{}", "Ø": r"\O{}", "æ": r"\ae{}",
+    "Æ": r"\AE{}", "œ": r"\oe{}", "Œ": r"\OE{}", "ł": r"\l{}", "Ł": r"\L{}", "ı": r"\i{}", "§": r"\S{}", "¶": r"\P{}",
 } | {sign: f"$^{{{digit}}}$" for digit, sign in enumerate(SUPERSCRIPTS)}  # fmt: skip
-ESCAPES = str.maketrans(SPECIAL)
+MATHS = {
+    "±": "pm", "∓": "mp", "×": "times", "·": "cdot", "÷": "div", "√": "surd", "°": "circ", "∞": "infty", "∂": "partial",
+    "≤": "leq", "≥": "geq", "≠": "neq", "≈": "approx", "≡": "equiv", "∼": "sim", "∝": "propto", "≪": "ll", "≫": "gg",
+    "→": "rightarrow", "←": "leftarrow", "↔": "leftrightarrow", "⇒": "Rightarrow", "↦": "mapsto", "↑": "uparrow",
+    "↓": "downarrow", "∈": "in", "∉": "notin", "⊂": "subset", "⊆": "subseteq", "∪": "cup", "∩": "cap", "∀": "forall",
+    "∃": "exists", "∇": "nabla", "∑": "sum", "∏": "prod", "∫": "int", "ℓ": "ell", "⊕": "oplus", "⊗": "otimes",
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
+    "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "µ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho",
+    "σ": "sigma", "ς": "varsigma", "τ": "tau", "υ": "upsilon", "φ": "phi", "ϕ": "phi", "χ": "chi", "ψ": "psi",
+    "ω": "omega", "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma",
+    "Υ": "Upsilon", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
+}  # fmt: skip
+ACCENTS = {
+    "\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0304": "=", "\u0306": "u", "\u0307": ".",
+    "\u0308": '"', "\u030a": "r", "\u030b": "H", "\u030c": "v", "\u0327": "c", "\u0323": "d",
+}  # fmt: skip
+ESCAPES = str.maketrans(SPECIAL | {"−": "$-$"} | {sign: rf"$\{name}$" for sign, name in MATHS.items()})
 
 
 def latex(page: Page) -> str:
@@ -61,4 +80,13 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def escape(text: str) -> str:
-    return text.translate(ESCAPES)
+    """In ASCII: any LaTeX takes it, whatever its fonts. A sign without a command becomes its number: ``U+4E2D``."""
+    return re.sub(r"[^\x00-\x7f]", _spelt, unicodedata.normalize("NFC", printable(text)).translate(ESCAPES))
+
+
+def _spelt(found: re.Match[str]) -> str:
+    letter, *marks = unicodedata.normalize("NFKD", found[0])
+    if letter.isascii() and letter.isalpha() and all(mark in ACCENTS for mark in marks):
+        letter = {"i": r"\i", "j": r"\j"}.get(letter, letter) if marks else letter  # without their dots
+        return functools.reduce(lambda inner, mark: rf"\{ACCENTS[mark]}{{{inner}}}", marks, letter)
+    return f"{{[}}U+{ord(found[0]):04X}{{]}}"

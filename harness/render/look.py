@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from harness.printable import printable
 
 LOOKS: tuple[dict[str, Any], ...] = (
     {"color": "#0072B2", "linestyle": (0, (4, 1.5)), "marker": "o", "markerfacecolor": "white"},
@@ -37,6 +40,7 @@ STYLE = {
     "ytick.major.width": 0.6,
     "legend.frameon": False,
     "legend.handlelength": 3.4,
+    "text.parse_math": False,  # a label is what its author wrote: a lone $ is a dollar
     "svg.fonttype": "none",  # text stays text: to be searched, read aloud, restyled
     "svg.hashsalt": "harness",
     "pdf.fonttype": 42,  # TrueType, which journals ask for
@@ -71,6 +75,7 @@ def frame(
     size: tuple[float, float] = (WIDTH, HEIGHT),
 ) -> tuple[Figure, list[Axes]]:
     """A figure with a pair of axes for each of `blanks`: why it stays empty, or nothing where something is drawn."""
+    title, subtitle, footnote = printable(title), [*map(printable, subtitle)], [*map(printable, footnote)]
     across = min(len(blanks), across)
     down = -(-len(blanks) // across)
     width, high = size
@@ -121,5 +126,7 @@ def _leave_empty(axes: Axes, why: str) -> None:
 
 def _bytes(figure: Figure, form: str, metadata: dict[str, str | None]) -> bytes:
     content = io.BytesIO()
-    figure.savefig(content, format=form, dpi=300, metadata=metadata)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # an SVG has it as text, others draw a box
+        figure.savefig(content, format=form, dpi=300, metadata=metadata)
     return content.getvalue()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv as delimited
 import io
-import json as notation
 
+from harness.printable import as_json, inert
 from harness.render.page import Page
 
 
@@ -25,11 +25,13 @@ def json(*pages: Page) -> str:
         {"title": page.title, "subtitle": page.subtitle, "rows": list(page.records), "notes": list(page.notes)}
         for page in pages
     ]
-    return notation.dumps(whole[0] if len(whole) == 1 else whole, indent=2, ensure_ascii=False, allow_nan=False)
+    return as_json(whole[0] if len(whole) == 1 else whole)
 
 
 def _plain(value: object) -> object:
     """Percent with two decimals where that is all there is, four otherwise; empty where unknown."""
     if isinstance(value, float):
         return f"{value:.2f}" if round(value, 2) == value else f"{value:.4f}"
+    if isinstance(value, str):
+        return inert(value)
     return str(value).lower() if isinstance(value, bool) else value

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.amounts import MINUS
+from harness.identity.alike import unlike
 from harness.plan import Line as Planned
 from harness.plan import Plan
 from harness.render.page import SUPERSCRIPTS, Column, Line, Page, Tone, rows_text
@@ -18,6 +19,7 @@ TONES: dict[str, Tone] = {
     Verdict.BELOW: "bad",
     Verdict.ABOVE: "high",
     Verdict.INCOMPLETE: "open",
+    Verdict.UNLIKE: "open",
     Verdict.NOT_COMPARABLE: "plain",
     Verdict.OTHER_RECIPE: "plain",
     Verdict.UNPUBLISHED: "plain",
@@ -46,6 +48,8 @@ class Contrast:
     base: int | None
     """The row it is compared with; None for one that others are compared with."""
     difference: Sample
+    unlike: tuple[str, ...] = ()
+    """What changes bits and is not the same in both rows: then no difference is taken, unless asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +104,9 @@ def _contrast(line: Planned, plan: Plan, outcomes: Mapping[str, Outcome]) -> Con
         named = any(other.row.base == line.number for other in numbered.values())
         return Contrast(base=None, difference=sample(())) if named and not line.added else None
     base = numbered.get(line.row.base)
-    sides = ([outcomes.get(cell.key) for cell in (side.cells if side else ())] for side in (line, base))
+    sides = [[outcomes.get(cell.key) for cell in (side.cells if side else ())] for side in (line, base)]
+    if (differences := unlike([*sides[0], *sides[1]])) and not plan.mixed:
+        return Contrast(base=line.row.base, difference=sample(()), unlike=differences)
     return Contrast(base=line.row.base, difference=paired(*sides))
 
 
@@ -165,7 +171,7 @@ def _against_base(contrast: Contrast | None) -> str:
         return "base"
     spread = contrast.difference
     if spread.mean is None:
-        return "–"
+        return "unlike runs" if contrast.unlike else "–"
     if spread.interval is None:
         return f"{spread.mean:+.2f}".replace("-", MINUS)
     low, high = spread.interval
@@ -179,11 +185,24 @@ def _selection(shown: Shown) -> str:
 def _notes(plan: Plan, shown: Sequence[Shown]) -> list[str]:
     """Beneath the table: footnotes, what went wrong, what is shown, and how little n seeds can tell."""
     troubles = [f"Row {s.line.number}: {text}" for s in shown for text in s.summary.troubles]
+    troubles += _unlike(shown)
     trained = [s for s in shown if s.line.cells]
     if not any(s.summary.accuracies for s in trained):
         return [*plan.table.footnote, *troubles, *_nothing_yet(trained)]
     told = [_which_epoch(trained), *_contrasts(shown), *_other_recipes(shown), *_limits(plan, trained)]
     return [*plan.table.footnote, *troubles, *told]
+
+
+def _unlike(shown: Sequence[Shown]) -> list[str]:
+    """What a mean or a difference over runs that were not computed alike would hide."""
+    rows: dict[str, list[int]] = {}
+    for row in shown:
+        for text in dict.fromkeys((*row.summary.unlike, *(row.contrast.unlike if row.contrast else ()))):
+            rows.setdefault(text, []).append(row.line.number)
+    if not rows:
+        return []
+    told = "; ".join(f"{text} ({rows_text(numbers)})" for text, numbers in rows.items())
+    return [f"Unlike runs, whose bits differ not by method and seed alone: {told}. --mixed judges them all the same."]
 
 
 def _nothing_yet(trained: Sequence[Shown]) -> list[str]:
@@ -284,6 +303,7 @@ def _record(plan: Plan, shown: Shown) -> dict[str, object]:
         "best_accuracy": summary.best,
         "last_accuracy": summary.last,
         "evidence": summary.evidence,
+        "unlike": "; ".join(summary.unlike),
         "troubles": "; ".join(summary.troubles),
         "change": row.change.text,
         **_contrast_record(shown),

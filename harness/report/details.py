@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from harness.verbs.session import PROTOCOL
 ELSEWHERE = "results/repeat"
 """A store of its own, where the finished cells are not found."""
 LABELS = {"memory_gib": "memory, GiB", "cpu": "processor", "cuda": "CUDA of torch", "python": "Python"}
+COMMIT = re.compile(r"[0-9a-f]{7,64}(\+dirty)?")
 SIGN = {"done": "✓", "failed": "✗", "running": "…", "missing": "–"}
 
 
@@ -238,7 +240,7 @@ def _value(value: object) -> str:
 def _repeat(found: Found, sight: Sight, line: Line, results: Sequence[Result]) -> Html:
     commits = {str(result.environment.get("commit", "")) for result in results}
     parts: list[Html] = []
-    if len(commits) == 1 and (commit := commits.pop()):
+    if len(commits) == 1 and COMMIT.fullmatch(commit := commits.pop()):  # else it would be a stranger's command
         changed = " (and uncommitted changes, which nobody else has)" if commit.endswith("+dirty") else ""
         parts.append(element("p", f"The code that made it{changed}:"))
         parts.append(command(f"git checkout {commit.removesuffix('+dirty')}"))

@@ -1,9 +1,13 @@
-"""Markup that cannot be forgotten to be escaped: text is escaped wherever it is not `Html` already."""
+"""Markup that cannot be forgotten to be escaped: text is escaped wherever it is not `Html` already.
+
+Control signs, those that turn the order of letters round among them, are written out (`harness.printable`)."""
 
 from __future__ import annotations
 
 import re
 from html import escape
+
+from harness.printable import printable_lines
 
 
 class Html(str):
@@ -22,7 +26,9 @@ def element(name: str, *children: str | None, **attributes: str | int | bool | N
 
 
 def joined(*children: str | None) -> Html:
-    return Html("".join(child if isinstance(child, Html) else escape(child) for child in children if child))
+    return Html(
+        "".join(child if isinstance(child, Html) else escape(printable_lines(child)) for child in children if child)
+    )
 
 
 def slug(text: str) -> str:
@@ -30,6 +36,10 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "part"
 
 
+def _escaped(text: str) -> str:
+    return escape(printable_lines(text))
+
+
 def _attribute(key: str, value: str | int | bool | None) -> str:
     name = key.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'
+    return f" {name}" if value is True else f' {name}="{_escaped(str(value))}"'

@@ -12,11 +12,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,23 +26,16 @@ import msgspec
 from harness import durable
 from harness.errors import UserError
 from harness.spec import Cell
-from harness.store import claim
-from harness.store.probes import FILES, PROBE_VERSION, Landscape, Operations, Potentials, Probes, fingerprint
-from harness.store.result import RESULT_VERSION, Failure, Progress, Result, Summary
+from harness.store import claim, reading
+from harness.store.probes import FILES, Landscape, Operations, Potentials, Probes
+from harness.store.reading import Unread
+from harness.store.result import Failure, Progress, Result
 
-RecordType = TypeVar("RecordType", Result, Summary, Failure, Progress, Cell, Landscape, Potentials, Operations)
-ProbeType = TypeVar("ProbeType", Landscape, Potentials)
-ResultType = TypeVar("ResultType", Result, Summary)
+Record = TypeVar("Record")
 
 _KEY = re.compile(r"[0-9a-f]{16}")
-_RESULT = msgspec.json.Decoder(Result)
-_SUMMARY = msgspec.json.Decoder(Summary)
-_FAILURE = msgspec.json.Decoder(Failure)
-_PROGRESS = msgspec.json.Decoder(Progress)
-_CELL = msgspec.json.Decoder(Cell)
-_LANDSCAPE = msgspec.json.Decoder(Landscape)
-_POTENTIALS = msgspec.json.Decoder(Potentials)
-_OPERATIONS = msgspec.json.Decoder(Operations)
+LONGEST = 1e9
+"""Seconds that a cell may say it still needs: thirty years."""
 
 
 class Store:
@@ -53,14 +47,15 @@ class Store:
 
     @property
     def problems(self) -> tuple[UserError, ...]:
-        """What was wrong with files read so far."""
-        return tuple(self._problems.values())
+        """What was wrong with files read so far; or that there is no such folder at all."""
+        absent = UserError("there is no such folder; nothing was read from it", str(self.root))
+        return tuple(self._problems.values()) if os.path.lexists(self.root) else (absent,)
 
     def folder(self, cell: Cell | str) -> Path:
         """Of a cell, given itself or its key."""
         return self.root / (cell if isinstance(cell, str) else cell.key)
 
-    def log(self, cell: Cell) -> Path:
+    def log(self, cell: Cell | str) -> Path:
         return self.folder(cell) / "log.txt"
 
     def prepare(self) -> None:
@@ -77,10 +72,19 @@ class Store:
         return self._result(self.folder(cell))
 
     def failure(self, cell: Cell) -> Failure | None:
-        return self._read(self.folder(cell) / "failed.json", _FAILURE)
+        return self._read(self.folder(cell) / "failed.json", reading.FAILURE)
 
     def progress(self, cell: Cell) -> Progress | None:
-        return self._read(self.folder(cell) / "progress.json", _PROGRESS)
+        return self._read(self.folder(cell) / "progress.json", reading.PROGRESS)
+
+    def refused(self, cell: Cell) -> UserError | None:
+        """Why `cell` is neither done nor to be trained: a result is here that others may read, and we do not."""
+        folder = self.folder(cell)
+        try:
+            reading.result(folder, cell)
+        except Unread as error:
+            return None if error.damaged else _told(folder / "result.json", error)
+        return None
 
     def holder(self, cell: Cell) -> claim.Holder | None:
         """The process that trains `cell` now, if one does."""
@@ -92,16 +96,15 @@ class Store:
 
     def outcome(self, cell: Cell) -> Result | Failure | Progress | None:
         """What is known of `cell`: its result, else how a live process fares, else why it failed, else None."""
-        folder = self.folder(cell)  # once: hashing is what a large table's time goes into
-        return self._result(folder) or self._running(cell, folder) or self._read(folder / "failed.json", _FAILURE)
-
-    def glance(self, cell: Cell) -> Summary | Failure | Progress | None:
-        """As `outcome`, with less said of a result."""
-        found = self._read(f"{self.root}/{cell.key}/result.json", _SUMMARY)
-        folder = self.folder(cell)
-        if found is not None and (result := self._believed(found, folder, cell)) is not None:
-            return result
-        return self._running(cell, folder) or self._read(folder / "failed.json", _FAILURE)
+        folder = f"{self.root}/{cell.key}"  # once: hashing is what a large table's time goes into
+        try:
+            if (found := reading.result(folder, cell)) is not None:
+                return found
+        except Unread as error:
+            self._note(f"{folder}/result.json", error)
+            if not error.damaged:
+                return None
+        return self._running(cell, Path(folder)) or self._read(f"{folder}/failed.json", reading.FAILURE)
 
     def results(self, keys: Iterable[str] | None = None) -> Iterator[Result]:
         """Every result in the store, in order of their keys; or those of some cells, by their keys."""
@@ -112,18 +115,18 @@ class Store:
     def probes(self, cell: Cell | str) -> Probes:
         """What was computed from the weights of a cell; nothing of one that has no result, or other weights now."""
         folder = self.folder(cell)
-        if not (folder / "result.json").exists():
+        if not os.path.lexists(folder / "result.json"):
             return Probes()
         return Probes(
-            landscape=self._probe(folder / FILES["landscape"], _LANDSCAPE),
-            potentials=self._probe(folder / FILES["potentials"], _POTENTIALS),
+            landscape=self._probe(folder, "landscape", reading.LANDSCAPE),
+            potentials=self._probe(folder, "potentials", reading.POTENTIALS),
             operations=self._counted(folder),
         )
 
     def cells(self) -> Iterator[Cell]:
         """Every cell that was ever begun, or is to be."""
         for key in self._keys():
-            if (cell := self._read(f"{self.root}/{key}/cell.json", _CELL)) is not None:
+            if (cell := self._read(f"{self.root}/{key}/cell.json", reading.CELL)) is not None:
                 yield cell
 
     def find(self, prefix: str) -> list[str]:
@@ -131,7 +134,7 @@ class Store:
         return [key for key in self._keys() if key.startswith(prefix)]
 
     def cell(self, key: str) -> Cell | None:
-        return self._read(self.folder(key) / "cell.json", _CELL)
+        return self._read(self.folder(key) / "cell.json", reading.CELL)
 
     # Writing
 
@@ -141,24 +144,35 @@ class Store:
             self._describe(cell, fsync=False)
 
     def claim(self, cell: Cell) -> claim.Claim | None:
-        """The right to train `cell`, a context; None while another live process has it. Raises UserError."""
-        folder = self.folder(cell)
-        durable.make_folder(folder)
+        """The right to train `cell`, a context; None while another live process has it.
+
+        Raises UserError; also where a result is here that we cannot read, and that is whole.
+        """
+        if (hindrance := self.refused(cell)) is not None:
+            raise hindrance
+        folder = self._own(cell)
         if (mine := claim.acquire(folder)) is not None:
             durable.sweep(folder)
             self._describe(cell)
         return mine
 
-    def write_result(self, result: Result) -> bool:
-        """Record `result`; False if a whole one is there already, which is then left alone. Raises UserError."""
+    def write_result(self, result: Result, mine: claim.Claim | None = None) -> bool:
+        """Record `result` by the claim on its cell; False if a whole one is there already, which is then left alone.
+
+        In one step, and only while the claim is ours: raises claim.Lost if another has, or had, the cell. Without
+        `mine` the claim is taken for the moment. Raises UserError.
+        """
+        if mine is None:
+            with self._momentary(result.cell) as mine:
+                return self.write_result(result, mine)
         folder = self.folder(result.cell)
-        if self._result(folder) is not None:
-            return False
-        self.set_aside(result.cell)
-        self._describe(result.cell)
-        durable.write(folder / "result.json", msgspec.json.encode(result))
+        made = False
+        if self._result(folder) is None:
+            self.set_aside(result.cell)
+            self._describe(result.cell)
+            made = mine.commit(folder / "result.json", msgspec.json.encode(result))
         (folder / "progress.json").unlink(missing_ok=True)
-        return True
+        return made
 
     def write_probe(self, cell: Cell, name: str, probe: Landscape | Potentials | Operations) -> bool:
         """Record `probe` of `cell`, whose result is here; False if a whole one of these weights is. Raises UserError.
@@ -178,6 +192,8 @@ class Store:
         """Record `failure`, counting the attempts that failed before it. Raises UserError."""
         self._describe(failure.cell)
         folder = self.folder(failure.cell)
+        if _unread(folder / "failed.json", reading.FAILURE):
+            self.forgive(failure.cell)
         attempts = 1 + len(list(folder.glob("failed.*.json")))
         content = msgspec.json.encode(msgspec.structs.replace(failure, attempts=attempts))
         durable.write(folder / "failed.json", content)
@@ -186,6 +202,7 @@ class Store:
         """Say how far `cell` is. Not flushed to the disk: losing it costs nothing."""
         if not math.isfinite(progress.seconds_left):  # JSON has no infinity
             progress = msgspec.structs.replace(progress, seconds_left=0.0)
+        progress = msgspec.structs.replace(progress, seconds_left=min(progress.seconds_left, LONGEST))
         durable.write(self.folder(cell) / "progress.json", msgspec.json.encode(progress), fsync=False)
 
     def forgive(self, cell: Cell) -> bool:
@@ -194,16 +211,30 @@ class Store:
         return _move_aside(folder / "failed.json", folder, "failed.{}.json")
 
     def set_aside(self, cell: Cell) -> bool:
-        """Keep a result that cannot be read as ``result.json.corrupt-<n>``, making room. False if there is none."""
+        """Keep a result that cannot be decoded as ``result.json.corrupt-<n>``, making room. False if there is none."""
         folder = self.folder(cell)
-        if self._result(folder) is not None:
-            return False
-        return _move_aside(folder / "result.json", folder, "result.json.corrupt-{}")
+        try:
+            reading.result(folder, cell)
+        except Unread as error:
+            return error.damaged and _move_aside(folder / "result.json", folder, "result.json.corrupt-{}")
+        return False
+
+    def _own(self, cell: Cell) -> Path:
+        """The folder of `cell`, made if need be. Raises UserError, also for a link: it may lead anywhere."""
+        folder = self.folder(cell)
+        durable.make_folder(folder, within=self.root)
+        return folder
+
+    @contextlib.contextmanager
+    def _momentary(self, cell: Cell) -> Iterator[claim.Claim]:
+        if (mine := self.claim(cell)) is None:
+            raise UserError("another process has the cell", f"{cell.key} {cell.label}")
+        with mine:
+            yield mine
 
     def _describe(self, cell: Cell, *, fsync: bool = True) -> None:
-        path = self.folder(cell) / "cell.json"
-        if self._read(path, _CELL) is None:
-            durable.make_folder(path.parent)
+        path = self._own(cell) / "cell.json"
+        if self._read(path, reading.CELL) is None and not _unread(path, reading.CELL):
             durable.write(path, msgspec.json.encode(cell), fsync=fsync)
 
     def _keys(self) -> list[str]:
@@ -211,45 +242,27 @@ class Store:
             return sorted(entry.name for entry in os.scandir(self.root) if _KEY.fullmatch(entry.name))
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            self._note(self.root, Unread(f"cannot be read ({(error.strerror or str(error)).lower()})"))
+            return []
 
-    def _result(self, folder: Path) -> Result | None:
-        result = self._read(folder / "result.json", _RESULT)
-        return None if result is None else self._believed(result, folder)
+    def _result(self, folder: Path | str, cell: Cell | None = None) -> Result | None:
+        return self._noting(f"{folder}/result.json", lambda: reading.result(folder, cell))
 
-    def _believed(self, result: ResultType, folder: Path, cell: Cell | None = None) -> ResultType | None:
-        """`result`, unless it is not for us to read or not that of the cell (of `cell`, where the caller knows it)."""
-        if result.version > RESULT_VERSION:
-            path = folder / "result.json"
-            return self._note(path, f"was written by a newer version of the harness (format {result.version})")
-        if result.cell != cell and result.cell.key != folder.name:  # to compare is faster than to hash
-            return self._note(folder / "result.json", f"holds the result of another cell ({result.cell.key})")
-        return result
-
-    def _probe(self, path: Path, decoder: msgspec.json.Decoder[ProbeType]) -> ProbeType | None:
-        if (probe := self._read(path, decoder)) is None:
-            return None
-        if probe.version > PROBE_VERSION:
-            return self._note(path, f"was written by a newer version of the harness (format {probe.version})")
-        weights = path.parent / "weights.pt"
-        try:
-            known = fingerprint(weights.read_bytes())
-        except OSError:  # a store may be kept without its weights
-            return probe
-        return probe if probe.weights == known else self._note(path, "was computed from other weights than these")
+    def _probe(self, folder: Path, name: str, decoder: msgspec.json.Decoder[reading.Probe]) -> reading.Probe | None:
+        return self._noting(folder / FILES[name], lambda: reading.probe(folder, name, decoder))
 
     def _counted(self, folder: Path) -> Operations | None:
         """Those of this very result: of its firing rates."""
-        if (counted := self._read(path := folder / FILES["operations"], _OPERATIONS)) is None:
+        if (counted := self._probe(folder, "operations", reading.OPERATIONS)) is None:
             return None
-        if counted.version > PROBE_VERSION:
-            return self._note(path, f"was written by a newer version of the harness (format {counted.version})")
         result = self._result(folder)
         return counted if result is not None and result.firing_rates == counted.rates else None
 
     def _running(self, cell: Cell, folder: Path) -> Progress | None:
         if (held := claim.holder(folder)) is None:
             return None
-        said = self._read(folder / "progress.json", _PROGRESS)
+        said = self._read(folder / "progress.json", reading.PROGRESS)
         if said is None or (said.host, said.pid) != (held.host, held.pid):
             said = Progress(
                 epoch=0,
@@ -262,32 +275,41 @@ class Store:
             )
         return msgspec.structs.replace(said, job=held.job, restarts=held.restarts)
 
-    def _read(self, path: Path | str, decoder: msgspec.json.Decoder[RecordType]) -> RecordType | None:
-        try:
-            content = durable.read(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            return self._note(path, f"cannot be read ({(error.strerror or str(error)).lower()})")
-        try:
-            return decoder.decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            what = "is empty" if not content else f"is damaged ({str(error).lower()})"
-            return self._note(path, what)
+    def _read(self, path: Path | str, decoder: msgspec.json.Decoder[reading.Record]) -> reading.Record | None:
+        return self._noting(path, lambda: reading.record(path, decoder))
 
-    def _note(self, path: Path | str, what: str) -> None:
-        path = Path(path)
-        advice = "counted as missing; `run` moves it aside and trains the cell again"
-        self._problems.setdefault(path, UserError(what, str(path), advice if path.name == "result.json" else ""))
+    def _noting(self, path: Path | str, read: Callable[[], Record | None]) -> Record | None:
+        try:
+            return read()
+        except Unread as error:
+            return self._note(path, error)
+
+    def _note(self, path: Path | str, error: Unread) -> None:
+        self._problems.setdefault(Path(path), _told(Path(path), error))
+
+
+def _told(path: Path, error: Unread) -> UserError:
+    """For the user."""
+    what_run_does = "moves it aside and trains the cell again" if error.damaged else "leaves it and its cell alone"
+    advice = f"counted as missing; `run` {what_run_does}"
+    return UserError(error.what, str(path), advice if path.name == "result.json" else "")
+
+
+def _unread(path: Path, decoder: msgspec.json.Decoder[reading.Record]) -> bool:
+    """Whether something is there that we cannot use, and others may."""
+    try:
+        reading.record(path, decoder)
+    except Unread as error:
+        return not error.damaged
+    return False
 
 
 def _move_aside(path: Path, folder: Path, pattern: str) -> bool:
-    if not path.exists():
+    if not os.path.lexists(path):
         return False
-    target = next(target for n in itertools.count(1) if not (target := folder / pattern.format(n)).exists())
-    try:
+    names = (folder / pattern.format(n) for n in itertools.count(1))
+    target = next(target for target in names if not os.path.lexists(target))
+    with durable.explained(path):
         path.rename(target)
         durable.sync_folder(folder)
-    except OSError as error:
-        raise durable.unwritable(path, error) from error
     return True

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from harness.printable import inert
 from harness.spec import Cell, Recipe
 from harness.store.result import Failure, Progress, Result
 
@@ -80,7 +81,9 @@ def of(data: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
 
 
 def csv(data: pd.DataFrame) -> str:
-    """Every digit of every number, so that the results can be had back from it."""
+    """Every digit of every number, so that the results can be had back from it; no text that is a formula."""
+    texts = data.select_dtypes(include=["object", "string"]).columns
+    data = data.assign(**{name: [inert(v) if isinstance(v, str) else v for v in data[name]] for name in texts})
     return data.to_csv(index=False, lineterminator="\n")
 
 

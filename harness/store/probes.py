@@ -10,11 +10,11 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from harness.store.result import Record
+from harness.store.result import Count, Number, Percent, Record, Seconds
 
 PROBE_VERSION = 1
 
@@ -32,6 +32,9 @@ NEEDED = {
 WEIGHTLESS = frozenset({"operations"})
 """Probes that are computed from the result alone."""
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Amount = Annotated[float, msgspec.Meta(ge=0, le=1e100)]
+
 Statistics = Literal["running", "re-estimated"]
 """Of the normalisations while the weights move: those of training, or taken anew from the samples at every point."""
 
@@ -48,9 +51,9 @@ class Probe(Record, frozen=True, kw_only=True):
     data: str
     """Fingerprint of the samples."""
     split: Literal["train", "test"]
-    samples: int
+    samples: Count
     device: str = "cpu"
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
 
 
 # --- the loss landscape -----------------------------------------------------------------------------------------------
@@ -62,16 +65,15 @@ class LossCurve(Record, frozen=True):
     direction: int
     """Its seed; the same for every network."""
     statistics: Statistics
-    loss: tuple[float | None, ...]
+    loss: tuple[Number | None, ...]
     """Mean cross-entropy in nats, an entry an alpha; None where it is not finite."""
-    accuracy: tuple[float, ...]
-    """Percent."""
+    accuracy: tuple[Percent, ...]
 
 
 class Landscape(Probe, frozen=True, kw_only=True):
     """Loss at ``theta + alpha d``: d is random, each of its filters as long as that of the network (Li et al. 2018)."""
 
-    alphas: tuple[float, ...]
+    alphas: tuple[Number, ...]
     moved: tuple[str, ...]
     """Names of the parameters that move; biases and those of normalisations stay."""
     curves: tuple[LossCurve, ...]
@@ -117,11 +119,11 @@ def quadratic(x: Sequence[float], y: Sequence[float]) -> float:
 class Spread(Record, frozen=True):
     """How values of one layer and step are distributed."""
 
-    mean: float
-    std: float
-    above: float
+    mean: Number
+    std: Number
+    above: Share
     """Share above the threshold of the layer."""
-    counts: tuple[int, ...]
+    counts: tuple[Count, ...]
     """A bin of `Potentials.low` to `high` each; the first and the last hold what lies outside too."""
 
 
@@ -129,8 +131,7 @@ class LayerStep(Record, frozen=True):
     """One layer of neurons at one timestep."""
 
     layer: str
-    step: int
-    """From 1."""
+    step: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
     before: Spread
     """u(t), the potential."""
     after: Spread | None
@@ -141,12 +142,12 @@ class LayerThresholds(Record, frozen=True):
     """The folded thresholds of one layer: the potential at which each channel or element begins to fire (Eq. 10)."""
 
     layer: str
-    count: int
-    quantiles: tuple[float, ...]
+    count: Count
+    quantiles: tuple[Number, ...]
     """At `QUANTILES`, of those that are finite; empty where none is."""
-    negative: float
+    negative: Share
     """Share with λ < 0, which fire below their threshold."""
-    infinite: float
+    infinite: Share
     """Share that fires always or never."""
 
 
@@ -154,10 +155,10 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 class Potentials(Probe, frozen=True, kw_only=True):
-    threshold: float
+    threshold: Number
     """V, before folding."""
-    low: float
-    high: float
+    low: Number
+    high: Number
     """Of the histograms."""
     steps: tuple[LayerStep, ...]
     thresholds: tuple[LayerThresholds, ...]
@@ -175,13 +176,13 @@ class Operations(Record, frozen=True, kw_only=True):
     """Of one inference: one image, all timesteps. Counted in a network without weights, see `measure/operations.py`."""
 
     version: int = PROBE_VERSION
-    macs: float
+    macs: Amount
     """Where a synapse sees real numbers, as the first layer's do: multiplied, then added."""
-    acs: float
+    acs: Amount
     """Where it sees spikes: its weight is added for every one."""
-    rates: dict[str, float] = msgspec.field(default_factory=dict)
+    rates: dict[str, Share] = msgspec.field(default_factory=dict)
     """Those that were counted with: of the cell's result, by the name of the layer."""
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
 
     @property
     def microjoules(self) -> float:

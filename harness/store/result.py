@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from harness.spec import Cell
 
 RESULT_VERSION = 1
+
+Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e10)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Number = Annotated[float, msgspec.Meta(ge=-1e100, le=1e100)]
+"""Finite, and so is a sum of many, or of their squares."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,22 +26,22 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 class Curve(Record, frozen=True):
     """One entry an epoch. Accuracies in percent, losses in nats, seconds of wall time."""
 
-    train_loss: tuple[float, ...] = ()
-    train_accuracy: tuple[float, ...] = ()
-    test_loss: tuple[float, ...] = ()
-    test_accuracy: tuple[float, ...] = ()
-    learning_rate: tuple[float, ...] = ()
-    seconds: tuple[float, ...] = ()
+    train_loss: tuple[Number, ...] = ()
+    train_accuracy: tuple[Percent, ...] = ()
+    test_loss: tuple[Number, ...] = ()
+    test_accuracy: tuple[Percent, ...] = ()
+    learning_rate: tuple[Number, ...] = ()
+    seconds: tuple[Seconds, ...] = ()
 
 
 class LayerCheck(Record, frozen=True):
     """One spiking layer in a fold proof: how many spikes, how many of them differ after folding."""
 
     name: str
-    neurons: int
+    neurons: Count
     """Spike opportunities compared: samples × timesteps × elements."""
-    spikes: int
-    mismatches: int
+    spikes: Count
+    mismatches: Count
 
     @property
     def rate(self) -> float:
@@ -46,12 +54,12 @@ class FoldProof(Record, frozen=True):
     fold: str
     """Which re-parameterisation: `mpbn-threshold`, `mpbn-leak`, `norm-conv`, `coefficient`."""
     precision: Literal["float32", "float64"]
-    samples: int
+    samples: Count
     layers: tuple[LayerCheck, ...]
-    logit_difference: float
+    logit_difference: Number
     """Largest absolute difference of any logit."""
-    accuracy_before: float
-    accuracy_after: float
+    accuracy_before: Percent
+    accuracy_after: Percent
     exact: bool
     """Whether this fold is claimed to be exact: then a single mismatch fails it."""
     passed: bool
@@ -63,29 +71,50 @@ class FoldProof(Record, frozen=True):
         return sum(layer.mismatches for layer in self.layers)
 
 
+REAL = 1e-6
+"""Most that the logits of an exact fold may differ: layers that pass on real values are compared by what they make."""
+
+
+def objection(layers: Iterable[LayerCheck], exact: bool, difference: float) -> str:
+    """Why these counts prove nothing or the opposite; empty if they prove the fold."""
+    layers = tuple(layers)
+    wrong = sum(layer.mismatches for layer in layers)
+    if exact and wrong:
+        return f"{wrong} of {sum(layer.neurons for layer in layers)} spikes differ"
+    if exact and difference > REAL:
+        return f"no spike differs, but a logit does, by {difference:.1e}"
+    for layer in layers:
+        if layer.spikes in (0, layer.neurons):
+            state = "never fires" if layer.spikes == 0 else "always fires"
+            return f"layer {layer.name} {state} on the test samples, so nothing is proved there"
+    return "a logit is not finite" if not math.isfinite(difference) else ""
+
+
 class Result(Record, frozen=True, kw_only=True):
     """One finished cell. Everything but `curve.seconds`, `environment` and the times repeats to the bit."""
 
     version: int = RESULT_VERSION
     cell: Cell
     curve: Curve
-    best_accuracy: float
-    best_epoch: int
+    best_accuracy: Percent
+    best_epoch: Count
     """Counted from 1."""
-    last_accuracy: float
-    parameters: int
+    last_accuracy: Percent
+    parameters: Count
     proofs: tuple[FoldProof, ...]
     samples: dict[str, Any]
     """`train`, `test`: fingerprint and count of the samples seen."""
     environment: dict[str, Any]
     started: str
     finished: str
-    seconds: float
+    seconds: Seconds
     """Training time, all attempts together."""
-    resumed: int = 0
+    resumed: Count = 0
     """How often it was taken up again from a checkpoint."""
     remains: tuple[str, ...] = ()
     """What folding leaves for inference beside convolutions and plain neurons, and what it costs."""
+    attempts: tuple[dict[str, Any], ...] = ()
+    """What `environment` was in the attempts before the last one, whose work it went on with."""
 
     @property
     def accuracy(self) -> float:
@@ -104,20 +133,6 @@ class Result(Record, frozen=True, kw_only=True):
         return {layer.name: layer.rate for layer in self.spiking_layers}
 
 
-class Summary(Record, frozen=True, kw_only=True):
-    """What a list of many results says of each; read four times as fast as all of it."""
-
-    version: int = RESULT_VERSION
-    cell: Cell
-    best_accuracy: float
-    last_accuracy: float
-    seconds: float
-
-    @property
-    def accuracy(self) -> float:
-        return self.best_accuracy if self.cell.recipe.report == "best" else self.last_accuracy
-
-
 class Failure(Record, frozen=True):
     """A cell that ended without a result. Shown in its table; retried only when asked."""
 
@@ -125,9 +140,9 @@ class Failure(Record, frozen=True):
     kind: Literal["diverged", "fold", "error", "killed"]
     reason: str
     """One line."""
-    epoch: int
+    epoch: Count
     when: str
-    attempts: int = 1
+    attempts: Count = 1
     traceback: str = ""
     place: str = ""
     """What `--on` was given, where it failed in a job of a cluster."""
@@ -136,11 +151,11 @@ class Failure(Record, frozen=True):
 class Progress(Record, frozen=True):
     """Where a running cell is; rewritten at least once an epoch, its file time is the heartbeat."""
 
-    epoch: int
-    epochs: int
-    accuracy: float | None
-    images_per_second: float
-    seconds_left: float
+    epoch: Count
+    epochs: Count
+    accuracy: Percent | None
+    images_per_second: Number
+    seconds_left: Seconds
     host: str
     pid: int
     job: str = ""

@@ -1,33 +1,33 @@
 """One cell over several processes, each with its share of every batch. A process alone is a group of one.
 
 The processes find each other by the environment that torchrun, submitit or `torch.distributed` set: WORLD_SIZE, RANK,
-LOCAL_RANK, MASTER_ADDR, MASTER_PORT. Gradients are summed in one flat vector after the backward pass, not by torch's
-DistributedDataParallel: that averages over processes, so an unequal last batch would count wrongly, and it adds in an
-order that changes after the first step, so a resumed run would differ from an undisturbed one.
+LOCAL_RANK, MASTER_ADDR, MASTER_PORT; they know each other by HARNESS_TOKEN (`rendezvous.py`). Gradients are summed in
+one flat vector after the backward pass, not by torch's DistributedDataParallel: that averages over processes, so an
+unequal last batch would count wrongly, and it adds in an order that changes after the first step, so a resumed run
+would differ from an undisturbed one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import pickle
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.distributed_c10d import PrefixStore, Store
-from torch.distributed.rendezvous import rendezvous
+from torch.distributed.distributed_c10d import Store
 
 from baselines.parts.synchronised import ProcessLost, collect, wait_by
 from harness.data import Share
 from harness.errors import UserError
 from harness.interrupts import Stopped
+from harness.train import messages, rendezvous
 
 TIMEOUT = timedelta(minutes=15)
 """How long a process waits for the others before it gives up. A death among them is seen at once."""
@@ -43,6 +43,15 @@ class PeerFailed(Exception):
     def __init__(self, reason: str, traceback: str) -> None:
         super().__init__(reason)
         self.traceback = traceback
+
+
+class LastWords(msgspec.Struct, frozen=True):
+    """Why the first process that failed did."""
+
+    rank: int
+    kind: Literal["user", "stop", "error"]
+    reason: str
+    traceback: str
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,8 @@ class Group:
     def share(self) -> Share:
         return Share(self.rank, self.size)
 
-    def tell(self, what: Any = None) -> Any:
-        """What the first process says; the others' arguments are not looked at."""
+    def tell(self, what: Any = None, kind: Any = str) -> Any:
+        """What the first process says, a `kind`; the others' arguments are not looked at."""
         if self.size == 1:
             return what
         said = _as_bytes(what) if self.leads else torch.empty(0, dtype=torch.uint8)
@@ -70,10 +79,10 @@ class Group:
         collect(dist.broadcast, length, 0)
         said = said if self.leads else torch.empty(int(length), dtype=torch.uint8)
         collect(dist.broadcast, said, 0)
-        return what if self.leads else _from_bytes(said)
+        return what if self.leads else _from_bytes(said, kind)
 
-    def gather(self, what: Any) -> list[Any]:
-        """What each process says, in order."""
+    def gather(self, what: Any, kind: Any) -> list[Any]:
+        """What each process says, a `kind`, in order."""
         if self.size == 1:
             return [what]
         said = _as_bytes(what)
@@ -82,7 +91,7 @@ class Group:
         longest = max(map(int, lengths))
         everyones = [torch.empty(longest, dtype=torch.uint8) for _ in range(self.size)]
         collect(dist.all_gather, everyones, torch.nn.functional.pad(said, (0, longest - len(said))))
-        return [_from_bytes(part[: int(length)]) for part, length in zip(everyones, lengths, strict=True)]
+        return [_from_bytes(part[: int(length)], kind) for part, length in zip(everyones, lengths, strict=True)]
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
         """Whether any process says so, for each flag; the same answer everywhere.
@@ -133,14 +142,14 @@ class Group:
                 raise
             raise _as_error(said, self.size) from error
 
-    def _last_words(self, error: BaseException, lost: bool) -> dict[str, Any] | None:
+    def _last_words(self, error: BaseException, lost: bool) -> LastWords | None:
         """Say why this process fails, unless it only lost the others: then hear why one of them did."""
         assert self.store is not None
-        with contextlib.suppress(RuntimeError):  # the store went down with the first process
+        with contextlib.suppress(RuntimeError, msgspec.MsgspecError):  # the store went down with the first process
             if not lost and self.store.add(f"{FAILED}?", 1) == 1:
-                self.store.set(FAILED, json.dumps(_as_words(error, self.rank)))
+                self.store.set(FAILED, msgspec.json.encode(_as_words(error, self.rank)).decode())
             if lost and self.store.check([FAILED]):
-                return json.loads(self.store.get(FAILED))
+                return msgspec.json.decode(self.store.get(FAILED), type=LastWords)
         return None
 
 
@@ -159,10 +168,9 @@ def join() -> Group:
     if gpus := torch.cuda.device_count():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK") or 0) % gpus)
     try:
-        store, rank, size = next(rendezvous("env://", timeout=TIMEOUT))
-        backend = "cpu:gloo,cuda:nccl" if gpus and dist.is_nccl_available() else "gloo"
-        dist.init_process_group(backend, store=PrefixStore("group", store), rank=rank, world_size=size, timeout=TIMEOUT)
-    except (ValueError, RuntimeError) as error:
+        store, rank, size = rendezvous.meet(TIMEOUT)
+        rendezvous.open_group(gpus > 0, store, rank, size, TIMEOUT)
+    except (ValueError, RuntimeError, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(
             f"the processes of this cell do not find each other ({reason})",
@@ -210,46 +218,52 @@ def _attentively(store: Store) -> Callable[[dist.Work], None]:
 
 
 def _as_bytes(what: Any) -> Tensor:
-    return torch.frombuffer(bytearray(pickle.dumps(what)), dtype=torch.uint8)
+    return torch.frombuffer(bytearray(messages.encode(what)), dtype=torch.uint8)
 
 
-def _from_bytes(said: Tensor) -> Any:
-    return pickle.loads(said.numpy().tobytes())
+def _from_bytes(said: Tensor, kind: Any) -> Any:
+    return messages.decode(said.numpy().tobytes(), kind)
 
 
 def _leave() -> None:
     """Close the connections. What others wait for may end at once; else they look at the store."""
     with contextlib.suppress(Exception):
-        if dist.get_backend() == "gloo":
+        if dist.get_backend() == rendezvous.BACKEND:
             dist.destroy_process_group()
         else:
             dist.distributed_c10d._abort_process_group()  # to destroy it would wait for what is under way
 
 
-def _as_words(error: BaseException, rank: int) -> dict[str, Any]:
-    return {
-        "rank": rank,
-        "kind": "user" if isinstance(error, UserError | OSError) else "stop" if _is_stop(error) else "error",
-        "reason": str(error) if isinstance(error, UserError | OSError) else f"{type(error).__name__}: {error}",
-        "traceback": "".join(traceback.format_exception(error)),
-    }
+def _as_words(error: BaseException, rank: int) -> LastWords:
+    expected = isinstance(error, UserError | OSError)
+    return LastWords(
+        rank=rank,
+        kind="user" if expected else "stop" if _is_stop(error) else "error",
+        reason=_utf8(str(error) if expected else f"{type(error).__name__}: {error}"),
+        traceback=_utf8("".join(traceback.format_exception(error))),
+    )
+
+
+def _utf8(text: str) -> str:
+    """A name of a file may hold bytes that are no text."""
+    return text.encode(errors="replace").decode()
 
 
 def _is_stop(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt | SystemExit)
 
 
-def _as_error(said: dict[str, Any] | None, size: int) -> BaseException:
+def _as_error(said: LastWords | None, size: int) -> BaseException:
     """The inverse of `_as_words`, for another process; None: one was lost without a word."""
     if said is None:
         return UserError(f"one of the {size} processes of this cell was lost", "", "run again: it goes on from there")
-    if said["kind"] == "stop":
+    if said.kind == "stop":
         return KeyboardInterrupt()
-    if said["kind"] == "user":
-        return UserError(said["reason"])
-    return PeerFailed(f"{said['reason']} (in process {said['rank']} of {size})", said["traceback"])
+    if said.kind == "user":
+        return UserError(said.reason)
+    return PeerFailed(f"{said.reason} (in process {said.rank} of {size})", said.traceback)
 
 
 def summed(group: Group, values: Sequence[float]) -> list[float]:
     """Over all processes, added in their order, so that every process gets the same bits."""
-    return [sum(column) for column in zip(*group.gather(list(values)), strict=True)]
+    return [sum(column) for column in zip(*group.gather(list(values), list[float]), strict=True)]

@@ -86,7 +86,8 @@ class Epoch:
         return beat
 
     def _save(self) -> None:
-        tallies, random = zip(*self._group.gather((self.total.sums, random_state())), strict=True)
+        kind = tuple[tuple[int, float, int], dict[str, Tensor]]
+        tallies, random = zip(*self._group.gather((self.total.sums, random_state()), kind), strict=True)
         if self._group.leads:
             underway = Underway(self.batches, self.seconds, list(tallies), list(random))
             before = self._before

@@ -15,7 +15,7 @@ from harness import interrupts
 from harness.data import Data
 from harness.spec import Recipe
 from harness.store.result import Curve
-from harness.train.checkpoint import Checkpoint, State
+from harness.train.checkpoint import Checkpoint, State, unfit
 from harness.train.distributed import ALONE, Group
 from harness.train.epoch import Diverged, Epoch, check_finite
 from harness.train.tally import Tally, evaluate
@@ -87,13 +87,21 @@ def train(
 
 def resume(network: Network, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint, group: Group) -> State:
     """The state that the first process finds, put into everyone's `network` and `optimiser`."""
-    state = group.tell(checkpoint.load() if group.leads else None)
+    state = group.tell(kept(network, optimiser, checkpoint) if group.leads else None, State | None)
     if state is None:
         group.start_alike(network.state_dict().values())
         return State(epoch=0, network={}, optimiser={}, curve=Curve())
     network.load_state_dict(state.network)
     optimiser.load_state_dict(state.optimiser)
     return replace(state, resumed=state.resumed + 1)
+
+
+def kept(network: Network, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint) -> State | None:
+    """What `checkpoint` has for this network; one that does not fit is set aside."""
+    state = checkpoint.load()
+    if state is not None and (why := unfit(state, network, optimiser)):
+        return checkpoint.set_aside(why)
+    return state
 
 
 def backward(loss: Tensor, logits: Tensor, part: float, network: Network, group: Group) -> None:
@@ -112,7 +120,7 @@ def check_network(network: Network, epoch: int, group: Group) -> None:
     sums = {name: float(tensor.sum()) for name, tensor in network.state_dict().items()}
     for name, value in sums.items():
         check_finite(name, value, epoch)
-    for name, values in zip(sums, zip(*group.gather(list(sums.values())), strict=True), strict=True):
+    for name, values in zip(sums, zip(*group.gather(list(sums.values()), list[float]), strict=True), strict=True):
         if len(set(values)) > 1:
             raise RuntimeError(f"{name} is not the same in all processes")
 

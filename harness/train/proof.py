@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -14,12 +13,10 @@ from torch import Tensor, nn
 from baselines.absorbing import coefficients, fold_coefficients
 from baselines.folding import fold_leaks, fold_norms, fold_thresholds, has_foldable_leak, has_foldable_threshold
 from baselines.network import Network
-from harness.store.result import FoldProof, LayerCheck
+from harness.store.result import FoldProof, LayerCheck, objection
 
 Precision = Literal["float32", "float64"]
 Batches = Iterable[tuple[Tensor, Tensor]]
-REAL = 1e-6
-"""Most that the logits of an exact fold may differ: layers that pass on real values are compared by what they make."""
 
 
 def prove(network: Network, batches: Batches) -> tuple[FoldProof, ...]:
@@ -93,20 +90,6 @@ def compare(
         passed=not why,
         why=why,
     )
-
-
-def objection(layers: tuple[LayerCheck, ...], exact: bool, difference: float) -> str:
-    """Why these counts prove nothing or the opposite; empty if they prove the fold."""
-    wrong = sum(layer.mismatches for layer in layers)
-    if exact and wrong:
-        return f"{wrong} of {sum(layer.neurons for layer in layers)} spikes differ"
-    if exact and difference > REAL:
-        return f"no spike differs, but the logits do, by {difference:.1e}"
-    for layer in layers:
-        if layer.spikes in (0, layer.neurons):
-            state = "never fires" if layer.spikes == 0 else "always fires"
-            return f"layer {layer.name} {state} on the test samples, so nothing is proved there"
-    return "a logit is not finite" if not math.isfinite(difference) else ""
 
 
 @contextmanager

@@ -19,9 +19,10 @@ from baselines import kernels
 from baselines import remains as inference
 from baselines.network import Network
 from baselines.recompute import Recompute
-from harness import durable, environment
+from harness import durable, environment, opened
 from harness.data import Data, load
 from harness.errors import UserError
+from harness.identity import code
 from harness.plugins import load_plugins
 from harness.spec import Cell
 from harness.store import Store
@@ -94,7 +95,7 @@ def lead(work: Work) -> Status:
         try:
             with group.together():
                 result = attempt(work, claim.beat, log)
-            store.write_result(result)
+            store.write_result(result, claim)
             Checkpoint(store.folder(cell)).remove()
         except KeyboardInterrupt as stop:
             log(f"interrupted{f' {stop}, saved' if str(stop) else ''}; the next run goes on from what was saved last")
@@ -140,9 +141,10 @@ def attempt(work: Work, beat: Callable[[], None], log: Callable[[str], None]) ->
             done, speed = int(pace.epochs_done), pace.images_per_second
             log(f"epoch {done}/{cell.recipe.epochs}: {pace.accuracy:.2f} %, {speed:.0f} images/s")
 
-    data, network, state = fit(work, report, log)
+    data, network, state, checkpoint = fit(work, report, log)
     beat()
     proofs = prove(network, first(data, PROOF_SAMPLES, cell.recipe.batch))
+    beat()  # while the proofs ran, the cell may have been taken over
     durable.write(store.folder(cell) / "weights.pt", serialised(network.state_dict()))
     if failed := [f"{proof.fold} in {proof.precision}: {proof.why}" for proof in proofs if not proof.passed]:
         raise FoldFailed("; ".join(failed))
@@ -159,7 +161,8 @@ def attempt(work: Work, beat: Callable[[], None], log: Callable[[str], None]) ->
             name: {"fingerprint": split.fingerprint, "samples": split.samples}
             for name, split in (("train", data.train), ("test", data.test))
         },
-        environment=environment.describe() | how(work),
+        environment=checkpoint.writer,
+        attempts=checkpoint.earlier,
         started=started,
         finished=now(),
         seconds=sum(state.curve.seconds),
@@ -168,27 +171,38 @@ def attempt(work: Work, beat: Callable[[], None], log: Callable[[str], None]) ->
     )
 
 
-def fit(work: Work, report: Callable[[Pace], None], log: Callable[[str], None]) -> tuple[Data, Network, State]:
-    """Train the cell's network; each process of the group on its share of every batch."""
+def fit(
+    work: Work, report: Callable[[Pace], None], log: Callable[[str], None]
+) -> tuple[Data, Network, State, Checkpoint]:
+    """Train the cell's network; each process of the group on its share of every batch.
+
+    Raises UserError if the code that is in memory now is not the one that the cell's key names.
+    """
     cell, group = work.cell, work.group
     load_plugins(work.plugins)
     torch.set_num_threads(work.threads)
     environment.deterministic()
     environment.keep_memory()
     data, network = prepare(cell, work.data_root)
+    code.prove(cell)  # when all of it has been loaded
     network.recompute = work.recompute
     where = f"{group.size} × {device()}" if group.size > 1 else str(device())
     log(f"{cell.label} {cell.key} on {where}: {data.train.samples} training samples, {cell.recipe.epochs} epochs")
-    checkpoint = Checkpoint(work.store.folder(cell), log)
-    return data, network, train(network, data, cell.recipe, cell.seed, checkpoint, report, group)
+    checkpoint = Checkpoint(work.store.folder(cell), log, environment.describe() | how(work))
+    return data, network, train(network, data, cell.recipe, cell.seed, checkpoint, report, group), checkpoint
 
 
 def how(work: Work) -> dict[str, Any]:
-    """What of the way it was computed a result records: processes, neurons, rounding of convolutions on a GPU.
+    """What of the way it was computed a result records: code, processes, neurons, rounding of convolutions on a GPU.
 
     Torch's default is left as it is there: cuDNN may round the factors of a float32 convolution to TF32.
     """
-    told = {"processes": work.group.size, "neurons": kernels.state(device()), "recompute": work.recompute}
+    told = {
+        "code": code.whole(work.cell),
+        "processes": work.group.size,
+        "neurons": kernels.state(device()),
+        "recompute": work.recompute,
+    }
     if device().type == "cpu":
         return told
     convolutions = torch.backends.cudnn.conv.fp32_precision  # type: ignore[attr-defined]
@@ -280,7 +294,7 @@ class Log:
         self.path = path
 
     def __call__(self, text: str) -> None:
-        with self.path.open("a") as file:
+        with opened.appending(self.path) as file:
             file.write(f"{now()} {text}\n")
 
 

@@ -11,13 +11,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import slurm
+from harness import opened, process, slurm
 from harness.errors import UserError
 from harness.jobs import queue
 from harness.jobs.fronts import ask_to_leave, fronts
 from harness.jobs.queue import CANCELLED, UNKNOWN, Queue, Task
 from harness.plan import data_of
-from harness.process import HOST
 from harness.spec import Cell
 from harness.store import Store, claim
 from harness.verbs import session
@@ -64,7 +63,7 @@ def _on_clusters(labels: Mapping[str, str], jobs: Queue) -> Iterator[str]:
     reachable = [task for task in wanted if task.array.cluster == here and task.state != UNKNOWN]
     slurm.cancel(task.job for task in reachable)
     for task in reachable:
-        with contextlib.suppress(OSError), (task.folder / CANCELLED).open("a") as file:
+        with contextlib.suppress(OSError), opened.appending(task.folder / CANCELLED) as file:
             file.write(f"{task.job}\n")
         yield f"cancelled job {task.job} ({task.state.lower()}): {_names(task.cells, labels)}{_others(task, labels)}"
     for task in (task for task in wanted if task not in reachable):
@@ -83,13 +82,15 @@ def _here(labels: Mapping[str, str], store: Store, jobs: Queue) -> Iterator[str]
     if told:
         time.sleep(HEAR)
     for key, found in (held | _holders(labels, store, jobs)).items():
-        if found.host != HOST:
+        if found.place != process.PLACE:
             yield f"not reached from here: process {found.pid} on {found.host}, {labels[key]}"
-            continue
-        if found.here:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(found.pid, signal.SIGTERM)
-        yield f"stopped process {found.pid}: {labels[key]}"
+        elif found.here and not process.writes(found.pid, store.log(key)):
+            yield f"left alone: process {found.pid} is none of ours that trains {labels[key]}, whatever its claim says"
+        else:
+            if found.here:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(found.pid, signal.SIGTERM)
+            yield f"stopped process {found.pid}: {labels[key]}"
 
 
 def _holders(labels: Mapping[str, str], store: Store, jobs: Queue) -> dict[str, claim.Holder]:
@@ -99,7 +100,7 @@ def _holders(labels: Mapping[str, str], store: Store, jobs: Queue) -> dict[str, 
 
 
 def _settled(folder: Path) -> bool:
-    return any((folder / name).exists() for name in ("result.json", "failed.json"))
+    return any(os.path.lexists(folder / name) for name in ("result.json", "failed.json"))
 
 
 def _names(keys: Collection[str], labels: Mapping[str, str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import baselines
 from harness import tables
@@ -23,11 +22,11 @@ def _datasets() -> Iterator[tuple[str, str]]:
     return ((name, data.describe(name)) for name in data.names())
 
 
-def _places(store: Path) -> Iterator[tuple[str, str]]:
+def _places() -> Iterator[tuple[str, str]]:
     from harness import clusters
 
     yield from clusters.HERE.items()
-    yield from clusters.entries(store)
+    yield from clusters.entries()
 
 
 def _tables() -> Iterator[tuple[str, str]]:
@@ -56,9 +55,10 @@ KINDS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "figures": _figures,
     "presets": _presets,
     "protocols": _protocols,
+    "clusters": _places,
 }
 
 
-def entries(kind: str, store: Path) -> list[tuple[str, str]]:
-    """(name, description) of every entry of a kind; profiles of clusters may lie beside the store."""
-    return list(_places(store) if kind == "clusters" else KINDS[kind]())
+def entries(kind: str) -> list[tuple[str, str]]:
+    """(name, description) of every entry of a kind."""
+    return list(KINDS[kind]())

@@ -15,6 +15,7 @@ from harness.jobs import launch, remote
 from harness.plan import naming, without_seed
 from harness.spec import Cell
 from harness.store import Store
+from harness.verbs import known
 from harness.verbs.entry import describe
 from harness.verbs.run import Make, Say, remotely
 from harness.verbs.session import all_cells, at_hand, plans_of
@@ -32,10 +33,13 @@ def dry_run(options: argparse.Namespace, say: Say, make: Make | None = None) -> 
         rows.append((kind, cell.key, name(cell), "no data" if kind == "missing" and cell.dataset in missing else text))
         if kind == "missing" or (kind == "failed" and options.retry == "failed"):
             todo.append(cell)
+    if todo:
+        known.check(plans)
     able = [cell for cell in todo if cell.dataset not in missing]
     say([*missing.values(), *store.problems])
     lines = [f"{len(rows)} cells, {len(todo)} to train"]
     if how is not None:
+        lines.append(f"profile {how.profile.name}: {how.source}")
         return "\n".join(
             [columns(rows), *lines, *remote.needs(todo, how, name), *remote.preview(able, store, how, name)]
         )

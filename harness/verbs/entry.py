@@ -11,7 +11,7 @@ from harness.amounts import duration
 from harness.jobs.queue import UNKNOWN, Queue, Task
 from harness.spec import Cell
 from harness.store import Store
-from harness.store.result import Failure, Progress, Result, Summary
+from harness.store.result import Failure, Progress, Result
 
 LAST_WORDS = 2000
 """Characters at the end of a job's own log in which its last line is looked for."""
@@ -59,10 +59,10 @@ class Sight:
         """Jobs that are over, as claims name them."""
         return frozenset(task.place for task in self.queue.over if task.job)
 
-    def entry(self, cell: Cell, outcome: Result | Summary | Failure | Progress | None) -> Entry:
+    def entry(self, cell: Cell, outcome: Result | Failure | Progress | None) -> Entry:
         """Where `cell` stands, by what the store says of it and the queue."""
         task = self.queue.by_cell.get(cell.key)
-        if isinstance(outcome, Result | Summary):
+        if isinstance(outcome, Result):
             return _done(cell, outcome)
         if isinstance(outcome, Progress):
             if not self._over(outcome, task):
@@ -150,7 +150,7 @@ def describe(cell: Cell, outcome: Result | Failure | Progress | None, store: Sto
     return entry.kind, entry.text
 
 
-def _done(cell: Cell, result: Result | Summary) -> Entry:
+def _done(cell: Cell, result: Result) -> Entry:
     return Entry(
         cell=cell,
         kind="done",
@@ -200,6 +200,8 @@ def _how_it_ended(task: Task) -> str:
 
 def _last_line(task: Task) -> str:
     """Of what an ended job itself, or SLURM about it, has said; submitit's and srun's own words say nothing of why."""
+    if not task.log.is_file():
+        return ""
     try:
         with task.log.open("rb") as file:
             file.seek(0, 2)

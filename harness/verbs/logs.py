@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +13,11 @@ from harness.jobs import queue
 from harness.jobs.queue import Task
 from harness.store import Store
 from harness.verbs.show import find_cell
+from harness.verbs.tail import added
 
 POLL = 0.5
 ASK_EVERY = 15.0
 """Seconds between two calls of squeue while following."""
-BLOCK = 1 << 16
 
 
 class Logs:
@@ -60,12 +62,12 @@ class Logs:
 
     def follow(self, path: Path, at: int) -> Iterator[str]:
         """What is added to `path` after byte `at`, until the cell has ended, or nobody has it any more."""
-        asked = time.monotonic()
+        asked, decoder = time.monotonic(), codecs.getincrementaldecoder("utf-8")("replace")
         while True:
             over = self._over()  # looked at first: what it printed last is there when it is over
-            added, at = _from(path, at)
-            if added:
-                yield added
+            while (found := added(path, at))[0]:
+                at = found[1]
+                yield decoder.decode(found[0])
             if over:
                 return
             time.sleep(POLL)
@@ -74,37 +76,10 @@ class Logs:
 
     def _settled(self) -> bool:
         folder = self.store.folder(self.key)
-        return any((folder / name).exists() for name in ("result.json", "failed.json"))
+        return any(os.path.lexists(folder / name) for name in ("result.json", "failed.json"))
 
     def _over(self) -> bool:
         from harness.store import claim
 
         running = claim.holder(self.store.folder(self.key)) is not None
         return not running and (self._settled() or self.key not in self._jobs.by_cell)
-
-
-def tail(path: Path, lines: int) -> tuple[str, int]:
-    """The last `lines` of a file, read from its end, and its size. Raises UserError."""
-    try:
-        with path.open("rb") as file:
-            size = at = file.seek(0, 2)
-            text = b""
-            while at > 0 and text.count(b"\n") <= lines:
-                start = max(0, at - BLOCK)
-                file.seek(start)
-                text, at = file.read(at - start) + text, start
-    except OSError as error:
-        raise UserError(f"cannot be read ({(error.strerror or str(error)).lower()})", str(path)) from None
-    return b"".join(text.splitlines(keepends=True)[-lines:]).decode(errors="replace"), size
-
-
-def _from(path: Path, at: int) -> tuple[str, int]:
-    """What a file holds after byte `at`, and where that ends; one that has shrunk is read from its beginning."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(at if at <= size else 0)
-            added = file.read()
-            return added.decode(errors="replace"), file.tell()
-    except OSError:
-        return "", at

@@ -6,6 +6,7 @@ When, where and how fast they were trained is not compared. Those that differ ar
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from harness import durable
+from harness import durable, opened
 from harness.columns import columns
 from harness.errors import UserError
 from harness.spec import Cell
@@ -22,10 +23,11 @@ from harness.store import Store
 from harness.store.probes import FILES
 from harness.store.result import Result
 
-PROVENANCE = ("version", "environment", "started", "finished", "seconds", "resumed")
+PROVENANCE = ("version", "environment", "attempts", "started", "finished", "seconds", "resumed")
 """Fields of a result that say how it came about; beside them, the curve's seconds."""
 CHECKPOINTS = "checkpoint*"
 HERE = "already here"
+PART = 1 << 20
 MANY = 200
 """More cells than this are counted, not listed."""
 
@@ -110,9 +112,9 @@ def _cell(key: str, other: Store, store: Store, *, checkpoints: bool, dry_run: b
         what, files = "checkpoint", [*names[::-1], "progress.json", "log.txt"]
     else:
         return
-    files = [name for name in files if (other.folder(cell) / name).exists()]
+    files = [name for name in files if os.path.lexists(other.folder(cell) / name)]
     if what == HERE:
-        files = [name for name in files if not (store.folder(cell) / name).exists()]
+        files = [name for name in files if not os.path.lexists(store.folder(cell) / name)]
     if files and not dry_run:
         _take(cell, other, store, files)
     yield what, cell
@@ -171,13 +173,21 @@ def _take(cell: Cell, other: Store, store: Store, names: list[str]) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """In one step. A log that is here already is kept, the other's lines below it. Raises UserError."""
+    with durable.replacing(target) as file:
+        if target.name == "log.txt" and target.exists():
+            file.writelines(_parts(target))
+            file.write(b"--- merged from another store:\n")
+        file.writelines(_parts(source))
+
+
+def _parts(path: Path) -> Iterator[bytes]:
+    """Of a file, however large; no link is followed. Raises UserError."""
     try:
-        content = source.read_bytes()
+        with opened.reading(path) as file:
+            while part := file.read(PART):
+                yield part
     except OSError as error:
-        raise UserError(f"cannot be read ({(error.strerror or str(error)).lower()})", str(source)) from None
-    if target.name == "log.txt" and target.exists():
-        content = target.read_bytes() + b"--- merged from another store:\n" + content
-    durable.write(target, content)
+        raise UserError(f"cannot be read ({(error.strerror or str(error)).lower()})", str(path)) from None
 
 
 def _counted(count: int, what: str) -> str:

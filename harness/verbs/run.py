@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from harness import amounts, environment
 from harness.errors import UserError, UserErrors
+from harness.jobs import fronts
 from harness.plan import Identify, Plan, State, naming, state
 from harness.plugins import absolute
 from harness.spec import Cell
 from harness.store import Store
+from harness.verbs import known
 from harness.verbs.session import Seen, all_cells, at_hand, plans_of
 
 if TYPE_CHECKING:
@@ -32,12 +35,13 @@ def train(options: argparse.Namespace, say: Say, make: Make | None = None) -> Se
     """For `run`: train what is missing. Raises UserError if nothing can be done at all, KeyboardInterrupt on Ctrl-C."""
     store, missing = Store(options.store), dict[str, UserError]()
     plans = (make or plans_of)(options, store, at_hand(options.data, store, missing))
-    store.prepare()
+    fronts.remove_dead(store.root)
     cells = _to_train(plans, store, retry=options.retry == "failed")
     able = [cell for cell in cells if cell.dataset not in missing]
     if missing and not able and not any(state(plan, store).done for plan in plans):
         raise UserErrors(missing.values())
-    say(store.problems)
+    if able:
+        say(store.problems)
     ended = _launch(able, plans, store, options) if able else {}
     return _seen_again(plans, options, ended, _wanted(missing, plans, store))
 
@@ -52,6 +56,8 @@ def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None 
     how = remotely(options)
     store, missing = Store(options.store), dict[str, UserError]()
     plans = (make or plans_of)(options, store, at_hand(how.data_root, store, missing))
+    if not _wanting(plans, store, retry=options.retry == "failed"):  # of a store that may only be read, too
+        return _seen_again(plans, options, {}, ())
     store.prepare()
 
     def able() -> list[Cell]:
@@ -62,6 +68,8 @@ def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None 
         return found
 
     sent = remote.send(able, store, how, tell)
+    if sent.submitted:
+        tell(f"profile {how.profile.name}: {how.source}")
     if sent.queued:
         tell(f"{amounts.count(len(sent.queued), 'cell')} in the queue already")
     if sent.elsewhere:
@@ -76,15 +84,27 @@ def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None 
 
 
 def _to_train(plans: Sequence[Plan], store: Store, *, retry: bool) -> list[Cell]:
-    """Cells without a result, those that run elsewhere included; damaged results are set aside, failures forgiven."""
-    states = [state(plan, store) for plan in plans]
-    failed = dict.fromkeys(cell for s in states for cell in s.failed)
-    todo = [cell for cell in all_cells(plans) if not any(cell in s.done for s in states)]
+    """Cells without a result, those that run elsewhere included; damaged results are set aside, failures forgiven.
+
+    Raises UserErrors for a recipe that nothing can be trained by.
+    """
+    todo = _wanting(plans, store, retry=retry)
+    failed = {cell for plan in plans for cell in state(plan, store).failed} if retry else ()
+    if todo:
+        known.check(plans)
+        store.prepare()
     for cell in todo:
         store.set_aside(cell)
-        if retry and cell in failed:
+        if cell in failed:
             store.forgive(cell)
-    return [cell for cell in todo if retry or cell not in failed]
+    return todo
+
+
+def _wanting(plans: Sequence[Plan], store: Store, *, retry: bool) -> list[Cell]:
+    """Cells to be trained: not those with a result, though we may not be able to read it, nor what failed before."""
+    states = [state(plan, store) for plan in plans]
+    settled = {cell for s in states for cell in (*s.done, *(() if retry else s.failed))}
+    return [cell for cell in all_cells(plans) if cell not in settled and store.refused(cell) is None]
 
 
 def _wanted(missing: Mapping[str, UserError], plans: Sequence[Plan], store: Store) -> list[UserError]:
@@ -122,13 +142,19 @@ def remotely(options: argparse.Namespace) -> How:
     from harness import clusters, slurm
     from harness.jobs.submit import How
 
-    profile = clusters.load(options.on, options.store)
+    source = clusters.find(options.on, options.store)
+    profile = clusters.load(str(source), options.store)
     slurm.require()
+    store_root = options.store.resolve()
+    if odd := re.search(r"[%\\\x00-\x1f\x7f]", str(store_root)):
+        what = f"the path of the store has {odd[0]!r}, by which SLURM or its script would mean something else"
+        raise UserError(what, str(store_root), "choose another folder: --store DIR")
     data_root = options.data or (Path(profile.data).expanduser() if profile.data else None)
     return How(
         profile=profile,
+        source=source,
         on=str(Path(options.on).resolve()) if Path(options.on).suffix == ".toml" else options.on,
-        store_root=options.store.resolve(),
+        store_root=store_root,
         threads=options.threads,
         data_root=data_root.resolve() if data_root else None,
         plugins=absolute(options.plugin),

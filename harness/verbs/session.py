@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import baselines
 from harness import data, tables
 from harness.errors import UserError
+from harness.identity.code import stamping
 from harness.plan import (
     Context,
     Identify,
@@ -22,9 +23,10 @@ from harness.plan import (
     state,
     stored_data,
 )
-from harness.plugins import load_plugins, source_of
+from harness.plugins import load_plugins
 from harness.spec import OFFICIAL, Cell, Figure, Preset, Protocol, Table
 from harness.store import Store
+from harness.verbs.show import cell_folder, find_cell
 
 LABEL = re.compile(r".+/T\d+/seed\d+")
 """As `Cell.label`."""
@@ -90,26 +92,26 @@ def plans_of(
 
 
 def _is_cell(name: str, store: Store) -> bool:
-    path = Path(name)
-    if path.is_dir() or path.name in ("cell.json", "result.json") or LABEL.fullmatch(name):
+    if name in (*tables.table_names(), *tables.figure_names()):  # whatever lies in the working folder
+        return False
+    if cell_folder(name) and Path(name).suffix != ".toml":
+        return True
+    if Path(name).name in ("cell.json", "result.json") or LABEL.fullmatch(name):
         return True
     return bool(len(name) > 5 and store.find(name))
 
 
 def _cell(name: str, store: Store) -> Cell:
-    from harness.verbs.show import find_cell
-
     return find_cell(name, store)[0]
 
 
 def context_for(options: argparse.Namespace) -> Context:
     protocol = tables.load_protocol(options.protocol or PROTOCOL)
-    return context_of(protocol, load_preset(options.preset), options.seeds, load_plugins(options.plugin))
+    context = context_of(protocol, load_preset(options.preset), options.seeds, load_plugins(options.plugin))
+    return replace(context, mixed=options.mixed)
 
 
-def context_of(
-    protocol: Protocol, preset: Preset | None, seeds: tuple[int, ...], plugins: Mapping[str, str]
-) -> Context:
+def context_of(protocol: Protocol, preset: Preset | None, seeds: tuple[int, ...], plugins: tuple[str, ...]) -> Context:
     return Context(
         protocol=protocol,
         preset=preset,
@@ -118,7 +120,7 @@ def context_of(
         architectures=baselines.ARCHITECTURES,
         datasets=data.names(),
         plugins=plugins,
-        source_of=source_of,
+        stamp=stamping(),
     )
 
 

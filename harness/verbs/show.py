@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,23 +11,28 @@ import msgspec
 from harness.amounts import duration
 from harness.columns import columns
 from harness.errors import UserError, did_you_mean
+from harness.printable import shortened
 from harness.spec import Cell
 from harness.store import Store
 from harness.store.result import Failure, FoldProof, Progress, Result
+from harness.verbs.tail import tail
 
 BARS = "▁▂▃▄▅▆▇█"
 LISTED = "`status TABLE` lists cells with their keys"
 LOG_LINES = 10
+TRACEBACK = 20_000
+"""Characters of one that are shown."""
 MOST = 60
 """Widest sparkline, in epochs."""
 
 
 def find_cell(text: str, store: Store) -> tuple[Cell, Store]:
     """By its key or the beginning of one, its label, or the path of its folder or of a file in it. Raises UserError."""
-    path = Path(text)
-    if path.exists():
-        folder = path if path.is_dir() else path.parent
-        store, key = Store(folder.parent), folder.resolve().name
+    if (folder := cell_folder(text)) is not None:
+        store, key = (
+            Store(folder.resolve().parent if folder.name in ("", "..") else folder.parent),
+            folder.resolve().name,
+        )
     else:
         key = _key(text, store)
     result_file = store.folder(key) / "result.json"
@@ -36,6 +42,22 @@ def find_cell(text: str, store: Store) -> tuple[Cell, Store]:
     if cell is None:
         raise UserError("no cell is recorded here", str(store.folder(key)), LISTED)
     return cell, store
+
+
+def cell_folder(text: str) -> Path | None:
+    """The folder that `text` is the path of, or of a file in it; None where nothing is there.
+
+    A word alone is a path only where a cell lies: a folder that is called as a table does not take its name over.
+    """
+    path = Path(text)
+    try:
+        folder = path if path.is_dir() else path.parent if path.exists() else None
+        word = path.name == text and text not in ("", "..")
+        if folder is None or (word and not any((folder / name).exists() for name in ("cell.json", "result.json"))):
+            return None
+    except OSError:  # a name that no file system takes
+        return None
+    return folder
 
 
 def _key(text: str, store: Store) -> str:
@@ -68,10 +90,10 @@ def sections(cell: Cell, store: Store) -> Iterator[tuple[str, str]]:
         yield "samples", columns([(name, _value(said)) for name, said in outcome.samples.items()])
         yield "provenance", columns([(name, _value(said)) for name, said in outcome.environment.items() if said])
     if isinstance(outcome, Failure) and outcome.traceback:
-        yield "traceback", outcome.traceback.rstrip()
+        yield "traceback", shortened(outcome.traceback.rstrip(), TRACEBACK)
     if tail := log_tail(store.log(cell)):
         yield f"log ({store.log(cell)})", tail
-    yield "to repeat it in another store", f"python -m harness run {store.folder(cell)} --store DIR"
+    yield "to repeat it in another store", f"python -m harness run {shlex.quote(str(store.folder(cell)))} --store DIR"
 
 
 def curve(result: Result) -> str:
@@ -97,8 +119,8 @@ def sparkline(values: Sequence[float]) -> str:
 
 def log_tail(path: Path) -> str:
     try:
-        return "\n".join(path.read_text(errors="replace").splitlines()[-LOG_LINES:])
-    except OSError:
+        return tail(path, LOG_LINES)[0].rstrip("\n")
+    except UserError:
         return ""
 
 

@@ -48,3 +48,23 @@ def test_there_is_one_recurrence() -> None:
         for _ in re.findall(r"self\.charge\(", path.read_text())
     ]
     assert calls == ["neurons.py"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "a b", "a\nb", "=1+2", "5", "1e5", "-x", "../x", "a/b", "x" * 49, 5, "a,b", "a|b"]
+)
+@pytest.mark.parametrize("registry", [METHODS, ARCHITECTURES], ids=["methods", "architectures"])
+def test_what_is_no_name_is_refused(registry, name: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=f"no {registry.kind} can be called .*; write letters"):
+        registry.register(name, Method())
+    registry.offer(str(name), lambda: None)
+    assert str(name) not in registry
+
+
+@pytest.mark.parametrize("entry", [{}, 1, None, Method], ids=str)
+def test_what_is_no_method_is_refused(entry: object) -> None:
+    with pytest.raises(TypeError, match=r"method `mine` is a \w+; register a Method"):
+        METHODS.register("mine", entry)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="architecture `mine` is a dict"):
+        ARCHITECTURES.register("mine", {})  # type: ignore[arg-type]
+    assert "mine" not in METHODS and "mine" not in ARCHITECTURES

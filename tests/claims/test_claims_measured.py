@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -78,6 +79,21 @@ def test_measured_by_pairs_of_seeds(mpbn: tuple, vanilla: tuple, verdict: Measur
     claim = Claim(name="one", section="", text="", check=(ABOVE,))
     plan = planned()
     assert measured(claim, store(plan, mpbn=mpbn, vanilla=vanilla), plan).verdict == verdict
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_runs_that_were_not_computed_alike_are_judged_only_when_asked(mixed: bool):
+    plan = replace(planned(), mixed=mixed)
+    held = store(plan, mpbn=(93.5, 93.6, 93.8), vanilla=(92.5, 92.7, 92.8))
+    for cell in plan.cells:
+        if isinstance(one := held.get(cell.key), Result):
+            threads = 2 if (cell.method, cell.seed) == ("vanilla", 2) else 1
+            held[cell.key] = msgspec.structs.replace(one, environment={"device": "cpu", "threads": threads})
+    told = measured(Claim(name="one", section="", text="", check=(ABOVE,)), held, plan)
+    assert told.verdict == (MeasuredVerdict.HOLDS if mixed else MeasuredVerdict.NOT_MEASURED)
+    assert mixed or told.paired[0].lacking == (
+        "not judged, unlike runs: threads 1 | 2 (--mixed judges them all the same)",
+    )
 
 
 def test_pairs_cancel_what_a_seed_does_to_both():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -220,19 +221,66 @@ def test_what_each_rule_takes_to_test() -> None:
     assert splits.numerically("cat_9") < splits.numerically("cat_10") < splits.numerically("cat_100")
 
 
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CIFAR10-DVS as if it had been published with three recordings a class."""
+    published = [[f"cifar10_{name}_{number}" for number in (2, 9, 10)] for name in CLASSES]
+    monkeypatch.setitem(harness.data._SETS, "cifar10dvs", replace(cifar10dvs.DATASET, published=published))
+
+
+def written_small(name: str) -> str:
+    published = harness.data._get("cifar10dvs").published  # type: ignore[attr-defined]
+    return f"{name}:{splits.hashed(splits.listed(name, published))}"
+
+
+@pytest.mark.usefixtures("small")
 def test_a_split_is_chosen_by_rule_and_hash(recordings: Path) -> None:
     own = load("cifar10dvs", recordings, 4)
-    spelled = load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=written("last-tenth")))
-    first = load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=written("first-tenth")))
+    spelled = load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=written_small("last-tenth")))
+    first = load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=written_small("first-tenth")))
     assert spelled.test.fingerprint == own.test.fingerprint != first.test.fingerprint
     frog = events.nearest(plain_frames(random_events(502, seed=602), 4, 128, "count"), 48)
     frames, labels = all_of(first.test)
     assert np.array_equal(frames[:, list(labels).index(6)], frog) and first.train.samples == 20
     assert own.identity == first.identity
-    by_name = load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=written("last-tenth-by-name")))
+    by_name = load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=written_small("last-tenth-by-name")))
     frog = events.nearest(plain_frames(random_events(509, seed=609), 4, 128, "count"), 48)
     frames, labels = all_of(by_name.test)
     assert np.array_equal(frames[:, list(labels).index(6)], frog)  # as text, "9" comes after "10"
+
+
+@pytest.mark.usefixtures("small")
+def test_a_split_goes_by_name_and_wants_all_of_its_list(recordings: Path) -> None:
+    folder, split = recordings / "CIFAR10DVS" / "cat", written_small("last-tenth")
+    (folder / "cifar10_cat_2.aedat4").unlink()
+    with pytest.raises(UserError, match=r"1 missing of 3, `cifar10_cat_2` first.*:incomplete for what is there"):
+        load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=split))
+    asked = load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=f"{split}:incomplete"))
+    assert (asked.train.samples, asked.test.samples) == (19, 10)
+    with pytest.raises(UserError, match="ends in `some`; write"):
+        load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=f"{split}:some"))
+    (folder / "cifar10_cat_9.aedat4").rename(folder / "cifar10_cat_11.aedat4")
+    with pytest.raises(UserError, match="`cifar10_cat_11` is not on the list"):
+        load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=f"{split}:incomplete"))
+
+
+@pytest.mark.parametrize("name", [*HASHES, "random-7"])
+def test_one_missing_file_moves_no_other(name: str) -> None:
+    """The case that was reported: of 99 test recordings 5 were on the list, and 95 of the list trained."""
+    published = cifar10dvs.DATASET.published
+    assert published is not None
+    there = [[file for file in names if not file.endswith("_cat_57")] for names in published]
+    tests = splits.of_files(f"{written(name)}:incomplete", published, there, "here")
+    for all_names, names, decided, found in zip(published, there, splits.listed(name, published), tests, strict=True):
+        on_the_list = {file for file, test in zip(all_names, decided, strict=True) if test}
+        assert {file for file, test in zip(names, found, strict=True) if test} == on_the_list - {"cifar10_cat_57"}
+    with pytest.raises(UserError, match="1 missing of 1,000, `cifar10_cat_57` first"):
+        splits.of_files(written(name), published, there, "here")
+
+
+def test_a_list_that_nothing_is_there_of_is_refused(recordings: Path) -> None:
+    with pytest.raises(UserError, match="leaves nothing to train or nothing to test on"):
+        load("cifar10dvs", recordings, 4, Recipe(epochs=1, split=f"{written('last-tenth')}:incomplete"))
 
 
 @pytest.mark.parametrize(

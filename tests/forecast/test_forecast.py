@@ -95,10 +95,10 @@ def large(tmp_path: Path) -> list[str]:
 
 
 def test_imagenet_at_full_size_on_a_cluster(
-    fake: FakeSlurm, large: list[str], capsys: pytest.CaptureFixture[str]
+    fake: FakeSlurm, large: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The recipe's batch, 224 pixels, no sample at hand: 130.4 MiB an image, measured by a real pass of two images."""
-    assert main([*large, "--on", "mine"]) == 0
+    assert main([*large, "--on", str(tmp_path / "clusters/mine.toml")]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "at batch 128" in line]
     gib = float(line.partition("about ")[2].split()[0])
     assert gib == pytest.approx(128 * 130.4 / 1024, rel=0.15)

@@ -237,3 +237,21 @@ def test_two_runs_at_once_train_each_cell_once(store: Store) -> None:
         assert one.wait(timeout=30) == two.wait(timeout=30) == 0
     begun = [line.split()[0] for line in (store.root / "trained.txt").read_text().splitlines() if "begins" in line]
     assert sorted(begun) == sorted(make_cell(seed).key for seed in range(2))
+
+
+@pytest.mark.parametrize("on", PLACES)
+def test_a_percent_sign_in_the_path_is_no_pattern(on: str, tmp_path: Path) -> None:
+    """submitit would put the numbers of its jobs there, and leave folders called so behind."""
+    store = Store(tmp_path / "%j of %A, %t %a 50%")
+    store.prepare()
+    ended = launch.run([make_cell()], store, Options(on=on, jobs=1), job=stand_in.train)
+    assert list(ended.values()) == ["done"]
+    assert [path.name for path in tmp_path.iterdir()] == [store.root.name] and not (store.root / launch.JOBS).exists()
+
+
+def test_so_many_jobs_as_there_are_cells(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(launch.Front, "loop", lambda self, folder: asked.append(self._options.jobs))
+    for cells, jobs in (([make_cell()], 10**20), ([], 5)):
+        launch.run(cells, store, Options(jobs=jobs), job=stand_in.train)
+    assert asked == [1, 1]

@@ -330,7 +330,7 @@ def test_cells_that_share_a_gpu_are_not_hoped_to_be_faster(store: Store) -> None
 def tiny(tmp_path: Path) -> list[str]:
     (tmp_path / "clusters").mkdir()
     (tmp_path / "clusters/mine.toml").write_text('time = "1:00:00"\nparallel = 2\n')
-    return [*write_tiny(tmp_path), "--store", str(tmp_path / "runs"), "--on", "mine"]
+    return [*write_tiny(tmp_path), "--store", str(tmp_path / "runs"), "--on", str(tmp_path / "clusters/mine.toml")]
 
 
 def test_a_dry_run_prints_the_scripts_and_submits_nothing(
@@ -382,3 +382,34 @@ def test_no_slurm_here_is_one_line(
     assert cli.main(["run", *tiny]) == cli.main(["run", *tiny, "--dry-run"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and all("no SLURM on this machine (no sbatch)" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["a\ntouch stolen\n", "a%j", "50%", "a\\b", "%t/runs"])
+def test_a_store_whose_path_means_something_in_a_script_is_refused(
+    name: str, fake: FakeSlurm, tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line break in it would end the comment in which sbatch reads it: the rest ran as a command."""
+    tiny[tiny.index("--store") + 1] = str(tmp_path / name)
+    for more in ((), ("--dry-run",)):
+        assert cli.main(["run", *tiny, *more]) == 2
+        said = capsys.readouterr()
+        assert "the path of the store has " in said.err and said.err.count("\n") == 1 and not said.out
+    assert not fake.called("sbatch")
+
+
+def test_where_a_profile_came_from_is_told(
+    fake: FakeSlurm, tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = f"profile mine: {tmp_path}/clusters/mine.toml"
+    assert cli.main(["run", *tiny, "--dry-run"]) == 0
+    assert told in capsys.readouterr().out
+    assert cli.main(["run", *tiny]) == 0
+    assert f"harness: {told}" in capsys.readouterr().err
+
+
+def test_without_srun_it_is_said_at_once(
+    fake: FakeSlurm, tiny: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.slurm.shutil.which", lambda command: None if command == "srun" else command)
+    assert cli.main(["run", *tiny]) == 2
+    assert "no SLURM on this machine (no srun)" in capsys.readouterr().err

@@ -20,7 +20,7 @@ GAINS = {0: 1.0, 1: 2.0, 2: 6.0}
 
 
 def planned() -> Plan:
-    options = Namespace(protocol=None, preset="cpu", seeds=(0, 1, 2), plugin=[])
+    options = Namespace(protocol=None, preset="cpu", seeds=(0, 1, 2), plugin=[], mixed=False)
     return plan(tables.load_figure("changes"), session.context_for(options))
 
 

@@ -40,7 +40,7 @@ def row(method: str, timesteps: int, more: str = "") -> str:
 
 
 def planned(preset: str | None = None, name: str = FIGURE) -> Plan:
-    options = Namespace(protocol=None, preset=preset, seeds=(0, 1, 2), plugin=[])
+    options = Namespace(protocol=None, preset=preset, seeds=(0, 1, 2), plugin=[], mixed=False)
     return plan(tables.load_figure(name), session.context_for(options))
 
 

@@ -34,7 +34,7 @@ LAYERS = ("first", "second", "third")
 
 
 def planned(name: str) -> Plan:
-    options = Namespace(protocol=None, preset="cpu", seeds=(0, 1, 2), plugin=[])
+    options = Namespace(protocol=None, preset="cpu", seeds=(0, 1, 2), plugin=[], mixed=False)
     return plan(tables.load_figure(name), session.context_for(options))
 
 

@@ -47,7 +47,7 @@ ALPHAS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 
 def planned(name: str, preset: str = "cpu") -> Plan:
-    options = Namespace(protocol=None, preset=preset, seeds=(0, 1, 2), plugin=[])
+    options = Namespace(protocol=None, preset=preset, seeds=(0, 1, 2), plugin=[], mixed=False)
     return plan(tables.load_figure(name), session.context_for(options))
 
 

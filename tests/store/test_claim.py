@@ -8,6 +8,9 @@ import json
 import multiprocessing
 import os
 import random
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +20,14 @@ import pytest
 from fake_slurm import FakeSlurm
 from stand_in import make_cell, make_result
 
-from harness import durable, process
+from harness import durable, opened, process
 from harness.jobs import orphans
 from harness.process import HOST
-from harness.store import Store, claim
+from harness.store import Store, claim, holder
+from harness.store.result import Progress
 
 PROCESSES = multiprocessing.get_context("fork")
+STRANGER = "57a46e8" + "0" * 9
 JOB = {"SLURM_JOB_ID": "77", "SLURM_ARRAY_JOB_ID": "70", "SLURM_ARRAY_TASK_ID": "4", "SLURM_CLUSTER_NAME": "fake"}
 
 
@@ -46,7 +51,7 @@ def in_job(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def stranger(folder: Path, *, age: float = 0.0, name: str = "claim", **fields: object) -> str:
     """A claim of a process on another host; its token."""
-    held = {"host": "elsewhere", "pid": 1, "born": "1", "since": 0.0, "token": "stranger"} | fields
+    held = {"host": "elsewhere", "pid": 1, "born": "1", "since": 0.0, "token": STRANGER} | fields
     path = folder / name
     path.write_text(json.dumps(held))
     os.utime(path, (time.time() - age,) * 2)
@@ -126,7 +131,7 @@ def test_the_former_beginning_hears_that_it_has_lost(folder: Path, in_job: Calla
 
 def test_a_claim_is_freed_by_its_token_alone(folder: Path) -> None:
     token = stranger(folder)
-    assert not claim.free(folder, "another") and claim.holder(folder) is not None
+    assert not claim.free(folder, "a" * 16) and claim.holder(folder) is not None
     assert claim.free(folder, token)
     assert not list(folder.iterdir())
     assert claim.free(folder, token)  # it is
@@ -168,8 +173,8 @@ def test_our_clock_does_not_matter(folder: Path, ahead: float, monkeypatch: pyte
     """Only the file server's does: here the local disk, whose times are true."""
     fresh, old = folder, folder.parent / "old"
     old.mkdir()
-    stranger(fresh, age=claim.STALE_AFTER / 2), stranger(old, age=claim.STALE_AFTER + 5)
-    claim._clocks.clear()
+    stranger(fresh, age=holder.STALE_AFTER / 2), stranger(old, age=holder.STALE_AFTER + 5)
+    holder._clocks.clear()
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + ahead)
     assert claim.holder(fresh) is not None and claim.holder(old) is None
@@ -180,7 +185,7 @@ def test_a_handle_that_went_stale_is_opened_again(folder: Path, monkeypatch: pyt
     stranger(folder)
     stale(monkeypatch, times=durable.TRIES - 1)
     held = claim.holder(folder)
-    assert held is not None and held.token == "stranger"
+    assert held is not None and held.token == STRANGER
 
 
 def test_what_stays_unreadable_counts_as_held(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,15 +203,15 @@ def test_a_stale_handle_is_no_damaged_file(folder: Path, monkeypatch: pytest.Mon
 
 def stale(monkeypatch: pytest.MonkeyPatch, times: int, name: str = "claim") -> None:
     """Reading the file fails so many times as it does on NFS when it was replaced."""
-    read, left = durable._whole, [times]
+    read, left = opened.read, [times]
 
-    def flaky(path: Path | str) -> bytes:
+    def flaky(path: Path | str, most: int = 0) -> bytes:
         if Path(path).name == name and left[0] > 0:
             left[0] -= 1
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-        return read(path)
+        return read(path, most)
 
-    monkeypatch.setattr(durable, "_whole", flaky)
+    monkeypatch.setattr(opened, "read", flaky)
 
 
 @pytest.mark.parametrize("answer", [True, False])
@@ -221,13 +226,249 @@ def test_a_lost_answer_of_the_server_loses_no_claim(
     assert not list(folder.iterdir())
 
 
-def test_without_hard_links_one_still_wins(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path, target: Path) -> None:
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+def refuse(path: Path, target: Path) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
+
+def test_without_hard_links_one_still_wins(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "hardlink_to", refuse)
     first = claim.acquire(folder)
     assert first is not None and claim.acquire(folder) is None
+
+
+# What a stranger, or a power cut, has left
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["x/../../../victim", "../victim", "/etc/victim", "a" * 255, "a\0b", "", "a" * 15, "a" * 16 + "\n", "A" * 16],
+)
+def test_a_token_is_no_path(token: str, folder: Path) -> None:
+    """One that is none makes its claim unreadable: that lasts until it is silent for long, as any other's."""
+    (folder.parent / "victim").write_text("mine")
+    (folder / "claim-x").mkdir()
+    stranger(folder, token=token, age=holder.STALE_AFTER + 5)
+    mine = claim.acquire(folder)
+    assert mine is not None
+    (folder / "claim-x").rmdir()
+    mine.release()
+    assert (folder.parent / "victim").read_text() == "mine" and not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("said", [{"pid": 2**31}, {"pid": -1}, {"pid": 0}, {"pid": 10**30}, {"host": "h" * 10**5}])
+def test_a_holder_that_cannot_be_is_unreadable(said: dict[str, object], folder: Path) -> None:
+    stranger(folder, place=process.PLACE, **said)
+    held = claim.holder(folder)
+    assert held is not None and not held.readable and not held.here
+    os.utime(folder / "claim", (1.0, 1.0))
+    assert claim.holder(folder) is None
+
+
+@pytest.mark.parametrize("kind", ["empty", "deep", "link", "FIFO", "folder"])
+def test_what_is_no_claim_lasts_as_long_as_one(kind: str, folder: Path) -> None:
+    make: dict[str, Callable[[Path], object]] = {
+        "empty": Path.touch,
+        "deep": lambda path: path.write_text("[" * 10**5),
+        "link": lambda path: path.symlink_to("/dev/zero"),
+        "FIFO": os.mkfifo,
+        "folder": Path.mkdir,
+    }
+    make[kind](folder / "claim")
+    assert claim.acquire(folder) is None
+    os.utime(folder / "claim", (1.0, 1.0), follow_symlinks=False)
+    with claim.acquire(folder) or pytest.fail("not taken over"):
+        assert claim.holder(folder) is not None
+
+
+@pytest.mark.parametrize("shape", ["itself", "two", "three", "empty"])
+def test_a_circle_of_claims_ends(shape: str, folder: Path) -> None:
+    """And is taken over like any other claim, by one."""
+    old = {"age": holder.STALE_AFTER + 5}
+    a, b, c = ("a" * 16, "b" * 16, "c" * 16)
+    links = {"itself": [a, a], "two": [a, b, a], "three": [a, b, c, a], "empty": []}[shape]
+    for name, token in zip(["claim", *(f"claim-{token}" for token in links)], links, strict=False):
+        stranger(folder, name=name, token=token, **old)
+    for name in ("claim", "claim-unreadable") if shape == "empty" else ():
+        (folder / name).touch()
+        os.utime(folder / name, (1.0, 1.0))
+    assert claim.holder(folder) is None
+    first, second = claim.acquire(folder), claim.acquire(folder)
+    assert first is not None and second is None
+    first.beat()
+    first.release()
+    assert not list(folder.iterdir())
+
+
+def test_a_heartbeat_that_is_to_come_is_none(folder: Path) -> None:
+    """`touch -d 2099` blocks a cell no longer than any other silence does."""
+    stranger(folder)
+    later = time.time() + 10**9
+    os.utime(folder / "claim", (later, later))
+    assert claim.acquire(folder) is None  # it was touched just now
+    holder._clocks[folder.parent] = (time.monotonic(), time.time() - time.monotonic() + holder.STALE_AFTER + 5)
+    assert claim.acquire(folder) is not None
+
+
+def test_the_file_server_s_clock_may_be_set_back(folder: Path) -> None:
+    """Then a heartbeat, and when it was given, are both to come until the next one."""
+    stranger(folder)
+    holder._clocks[folder.parent] = (time.monotonic(), time.time() - time.monotonic() - 7200)
+    assert claim.acquire(folder) is None
+
+
+# Places
+
+
+def elsewhere(monkeypatch: pytest.MonkeyPatch, place: str = "another", host: str = HOST) -> None:
+    monkeypatch.setattr(process, "PLACE", place)
+    monkeypatch.setattr(process, "HOST", host)
+
+
+def test_an_equal_name_in_another_name_space_is_no_death(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers and virtual machines share names; a process number says nothing there."""
+    mine = claim.acquire(folder)
+    assert mine is not None
+    elsewhere(monkeypatch)
+    assert claim.acquire(folder) is None
+    mine.beat()
+
+
+def test_a_claim_from_before_this_machine_was_started_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Need not be waited for: a namesake that runs would have said so since."""
+    stranger(folder, host=HOST, age=200.0)
+    monkeypatch.setattr(process, "uptime", lambda: 300.0)
+    assert claim.holder(folder) is not None
+    monkeypatch.setattr(process, "uptime", lambda: 100.0)
+    assert claim.holder(folder) is None
+    stranger(folder, host=HOST, age=holder.BEAT_EVERY + 5)
+    monkeypatch.setattr(process, "uptime", lambda: 1.0)
+    assert claim.holder(folder) is not None
+    stranger(folder, host="other", age=200.0)
+    assert claim.holder(folder) is not None
+
+
+UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c"]
+can_unshare = pytest.mark.skipif(
+    os.geteuid() != 0 or subprocess.run([*UNSHARE[:4], "true"], capture_output=True).returncode != 0,
+    reason="no PID name spaces here",
+)
+
+
+@can_unshare
+def test_a_process_of_another_name_space_is_waited_for(folder: Path) -> None:
+    """In earnest: neither sees the other's processes, both have the host's name."""
+    program = f"""
+from pathlib import Path
+from harness import process
+from harness.store import claim
+folder = Path({str(folder)!r})
+held = claim.holder(folder)
+print(process.HOST == held.host, process.PLACE == held.place, claim.acquire(folder))
+"""
+    with claim.acquire(folder) or pytest.fail("not free"):
+        said = subprocess.run([*UNSHARE, program], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["True", "False", "None"]
+
+
+# The result
+
+
+def committed(folder: Path) -> bytes | None:
+    path = folder / "result.json"
+    return path.read_bytes() if path.exists() else None
+
+
+def taken_over(folder: Path, mine: claim.Claim, monkeypatch: pytest.MonkeyPatch) -> claim.Claim:
+    """By another place, after a long silence of ours."""
+    os.utime(mine._path, (1.0, 1.0))
+    elsewhere(monkeypatch, host="other")
+    other = claim.acquire(folder)
+    assert other is not None
+    return other
+
+
+def test_a_result_is_committed_by_the_holder(folder: Path) -> None:
+    with claim.acquire(folder) or pytest.fail("not free") as mine:
+        assert mine.commit(folder / "result.json", b"ours")
+        mine.beat()
+        assert not mine.commit(folder / "result.json", b"again")
+    assert committed(folder) == b"ours" and [path.name for path in folder.iterdir()] == ["result.json"]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_who_has_lost_the_cell_writes_nothing(ended: bool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = claim.acquire(folder)
+    assert mine is not None
+    other = taken_over(folder, mine, monkeypatch)
+    if ended:
+        other.release()
+    for act in (mine.beat, lambda: mine.commit(folder / "result.json", b"ours")):
+        with pytest.raises(claim.Lost):
+            act()
+    mine.release()
+    assert committed(folder) is None and (ended or claim.holder(folder) is not None)
+    assert ended == (not list(folder.iterdir()))
+
+
+def test_nor_does_it_under_a_claim_that_was_begun_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = claim.acquire(folder)
+    assert mine is not None
+    taken_over(folder, mine, monkeypatch).release()
+    with claim.acquire(folder) or pytest.fail("not free"):
+        with pytest.raises(claim.Lost):
+            mine.commit(folder / "result.json", b"ours")
+        mine.release()
+        assert len(list(folder.iterdir())) == 1
+
+
+def test_while_a_result_is_committed_nobody_takes_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The moment between the two steps, in which it may be stopped, or die."""
+    mine = claim.acquire(folder)
+    assert mine is not None
+    promote, rivals = durable.promote, []
+
+    def late(made: Path, path: Path) -> bool:
+        os.utime(mine._path, (1.0, 1.0))
+        rivals.append(claim.acquire(folder))
+        mine.beat()
+        return promote(made, path)
+
+    monkeypatch.setattr(durable, "promote", late)
+    assert mine.commit(folder / "result.json", b"ours") and rivals == [None]
+    monkeypatch.setattr(durable, "promote", lambda made, path: os.kill(os.getpid(), signal.SIGKILL))
+    dies = PROCESSES.Process(target=mine.commit, args=(folder / "other.json", b"lost"))
+    dies.start()
+    dies.join()
+    assert claim.acquire(folder) is None
+    (seal,) = folder.glob("claim-*")
+    os.utime(seal, (1.0, 1.0))
+    with claim.acquire(folder) or pytest.fail("not taken over"):
+        pass
+    assert committed(folder) == b"ours" and [path.name for path in folder.iterdir()] == ["result.json"]
+
+
+def test_without_hard_links_it_is_committed_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with claim.acquire(folder) or pytest.fail("not free") as mine:
+        assert mine.commit(folder / "result.json", b"ours")
+        assert not mine.commit(folder / "result.json", b"again")
+    assert committed(folder) == b"ours" and len(list(folder.iterdir())) == 1
+
+
+def test_of_a_late_finisher_nothing_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another has trained the cell since; what the late one says is not asked for."""
+    store, cell = Store(folder.parent / "runs"), make_cell()
+    mine = store.claim(cell)
+    assert mine is not None
+    other = taken_over(store.folder(cell), mine, monkeypatch)
+    store.write_result(make_result(cell, 80.0), other)
+    other.release()
+    said = Progress(epoch=3, epochs=3, accuracy=1.0, images_per_second=1.0, seconds_left=0.0, host="h", pid=1)
+    store.write_progress(cell, said)
+    assert not store.write_result(make_result(cell, 10.0), mine)
+    found = store.result(cell)
+    assert found is not None and found.accuracy == 80.0
+    assert sorted(path.name for path in store.folder(cell).iterdir()) == ["cell.json", "result.json"]
 
 
 # Races
@@ -280,8 +521,8 @@ class _Worker:
 
 def _enter_and_die(folder: Path, kind: str, seed: int, restarts: int) -> None:
     chance = random.Random(seed * 1000 + restarts)
-    host = {"home": HOST, "away": f"away{seed}", "job": "node"}[kind]
-    claim.HOST = durable.HOST = host
+    if kind != "home":
+        process.HOST = process.PLACE = {"away": f"away{seed}", "job": "node"}[kind]
     if kind == "job":
         os.environ.update(JOB, SLURM_RESTART_COUNT=str(restarts))
     while True:
@@ -309,7 +550,7 @@ def _enter_and_die(folder: Path, kind: str, seed: int, restarts: int) -> None:
 def _leave_behind(folder: Path, mine: claim.Claim, chance: random.Random) -> None:
     """The claim of a host that dies: its heartbeat long ago, or one that somebody knows to be dead."""
     if chance.random() < 0.5:
-        os.utime(mine._path, (time.time() - claim.STALE_AFTER - 5,) * 2)
+        os.utime(mine._path, (time.time() - holder.STALE_AFTER - 5,) * 2)
     else:
-        token = msgspec.json.decode(mine._path.read_bytes(), type=claim.Holder).token
+        token = msgspec.json.decode(mine._path.read_bytes(), type=holder.Holder).token
         durable.write(folder / "token", token.encode(), fsync=False)

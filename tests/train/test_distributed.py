@@ -126,7 +126,13 @@ def test_a_process_without_a_sample_takes_part(
 def test_what_one_process_says_all_hear(pair: tuple[Path, list[dict[str, Any]]]) -> None:
     assert [seen["flags"] for seen in pair[1]] == [(True, False, True)] * 2
     assert [seen["group"] for seen in pair[1]] == [(0, 2), (1, 2)]
-    assert ALONE.any(True, False) == (True, False) and ALONE.gather(3) == [3] and ALONE.tell("x") == "x"
+    assert ALONE.any(True, False) == (True, False) and ALONE.gather(3, int) == [3] and ALONE.tell("x") == "x"
+
+
+def test_they_listen_on_loopback_alone(pair: tuple[Path, list[dict[str, Any]]]) -> None:
+    """The common store and gloo; torch would take every interface for the one, the host name's for the other."""
+    for seen in pair[1]:
+        assert seen["listens"] and set(seen["listens"]) == {"127.0.0.1"}
 
 
 def result(root: Path) -> Result:

@@ -90,7 +90,8 @@ def test_a_run_and_a_comparison_here_carry_it(told: list[str], tmp_path: Path) -
 def test_the_jobs_of_a_cluster_carry_it(way: str, fake: FakeSlurm, tmp_path: Path) -> None:
     (tmp_path / "clusters").mkdir()
     (tmp_path / "clusters/mine.toml").write_text('time = "1:00:00"\n')
-    given = [*write_tiny(tmp_path), "--store", str(tmp_path / "runs"), "--on", "mine", "--seeds", "0"]
+    there = str(tmp_path / "clusters/mine.toml")
+    given = [*write_tiny(tmp_path), "--store", str(tmp_path / "runs"), "--on", there, "--seeds", "0"]
     assert main(["run", *given, *(["--recompute", way] if way != "nothing" else [])]) == 0
     files = list((tmp_path / "runs/.jobs/slurm").rglob("*_submitted.pkl"))
     jobs = [pickle.loads(path.read_bytes()).function for path in files]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import stand_in
 from fake_slurm import FakeSlurm
@@ -18,8 +19,9 @@ from test_status import claimed, line, submitted
 from harness.cli import main
 from harness.jobs import launch, queue
 from harness.jobs.launch import Options, Watch
-from harness.process import HOST
-from harness.store import Store, claim
+from harness.process import HOST, PLACE
+from harness.store import Store
+from harness.store.holder import Holder
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +100,7 @@ class Run(threading.Thread):
         # each job takes half a minute, unless it is stopped
         self.ended = launch.run(self.cells, self._store, Options(jobs=self._jobs), Watch(), stand_in.train_slowly)
 
-    def wait_for(self, count: int) -> list[claim.Holder]:
+    def wait_for(self, count: int) -> list[Holder]:
         deadline = time.monotonic() + 60
         while True:
             held = [h for cell in self.cells if (h := self._store.holder(cell)) is not None]
@@ -158,9 +160,8 @@ def test_a_process_that_is_another_now_is_not_stopped(store: Store, capsys, monk
     """Ours is alive, but was not born when the claim says."""
     monkeypatch.setattr(os, "kill", lambda pid, number: pytest.fail("signalled") if number else None)
     store.announce([make_cell()])
-    (store.folder(make_cell()) / "claim").write_text(
-        f'{{"host": "{HOST}", "pid": {os.getpid()}, "born": "1", "since": 0.0, "token": "t"}}'
-    )
+    held = Holder(host=HOST, place=PLACE, pid=os.getpid(), born="1", since=0.0, token="7" * 16)
+    (store.folder(make_cell()) / "claim").write_bytes(msgspec.json.encode(held))
     assert cancel(store, "--all") == 0
     assert capsys.readouterr().out == "nothing to cancel: no such cell waits or runs\n"
 

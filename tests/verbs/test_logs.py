@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from fake_slurm import FakeSlurm
 from stand_in import make_cell, make_result
+from test_printable import unseen
 from test_status import claimed, line, submitted
 
 from harness.cli import main
+from harness.errors import UserError
 from harness.store import Store
-from harness.verbs.logs import BLOCK, tail
+from harness.verbs.tail import BLOCK, MOST, tail
 
 
 @pytest.fixture
@@ -53,12 +57,46 @@ def test_the_end_of_a_log_and_where_it_is(store: Store, name: str, capsys: pytes
         ("x" * (2 * BLOCK) + "\nend\n", 2),
         ("short\n" * BLOCK, BLOCK // 2),
         ("é" * BLOCK + "\nend\n", 1),
+        ("1 %\r2 %\r3 %", 2),
+        ("a\r\nb\r\nc\r\n", 2),
     ],
 )
 def test_a_tail_is_what_splitting_the_whole_gives(tmp_path: Path, text: str, lines: int) -> None:
     path = tmp_path / "log.txt"
-    path.write_text(text)
+    path.write_bytes(text.encode())
     assert tail(path, lines) == ("".join(text.splitlines(keepends=True)[-lines:]), len(text.encode()))
+
+
+@pytest.mark.parametrize("sign", [b"\r12 %", b"x", b"\n"])
+def test_of_a_monstrous_log_the_end_is_read(sign: bytes, tmp_path: Path) -> None:
+    """256 MB of a progress bar took minutes, 3 GB of one line 9.4 GB of memory. A hole reads as zeros."""
+    path = tmp_path / "log.txt"
+    with path.open("wb") as file:
+        file.truncate(3 << 30)
+        file.seek(0, 2)
+        file.write(sign * (8 << 20))
+    tracemalloc.start()
+    began = time.monotonic()
+    text, size = tail(path, 20)
+    assert size == path.stat().st_size and len(text) <= MOST
+    assert time.monotonic() - began < 5 and tracemalloc.get_traced_memory()[1] < 8 * MOST
+    tracemalloc.stop()
+    if sign != b"x":
+        assert len(text.splitlines()) == 20
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(path := tmp_path / "log.txt")
+    with pytest.raises(UserError, match="cannot be read"):
+        tail(path, 20)
+
+
+@pytest.mark.parametrize("verb", ["logs", "show"])
+def test_what_a_terminal_would_obey_is_written_out(verb: str, store: Store, capsys) -> None:
+    written(store, 1).write_bytes(b"\x1b[2Jgone\x07\xff\r50 %\r60 %\n\xc2\x9b31m\xe2\x80\xae")
+    assert main([verb, make_cell().key, "--store", str(store.root)]) == 0
+    said = capsys.readouterr().out
+    assert not unseen(said) and "\\x1b[2Jgone\\x07" in said and "50 %\n60 %\n" in said
 
 
 def test_a_job_that_died_before_it_began_the_cell(store: Store, fake: FakeSlurm, capsys) -> None:

@@ -11,9 +11,10 @@ from stand_in import make_cell, make_failure, make_result
 from test_status import claimed
 
 from harness.cli import main
-from harness.process import HOST, born
+from harness.process import HOST, PLACE, born
 from harness.spec import Cell
-from harness.store import Store, claim
+from harness.store import Store
+from harness.store.holder import Holder
 from harness.store.result import Progress, Result
 from harness.verbs.merge import PROVENANCE, differences
 
@@ -219,7 +220,7 @@ def test_nothing_is_put_under_a_trainer_s_feet(store: Store, other: Store, capsy
 def test_a_claim_of_ours_that_is_dead_is_no_hindrance(store: Store, other: Store) -> None:
     trained(other, make_cell())
     store.announce([make_cell()])
-    held = claim.Holder(host=HOST, pid=1, born=f"{born(1)}0", since=0.0, token="t")
+    held = Holder(host=HOST, place=PLACE, pid=1, born=f"{born(1)}0", since=0.0, token="7" * 16)
     (store.folder(make_cell()) / "claim").write_bytes(msgspec.json.encode(held))
     assert merge(store, other) == 0
     assert store.result(make_cell()) is not None and not list(store.root.glob("*/claim*"))

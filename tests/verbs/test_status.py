@@ -27,7 +27,8 @@ from harness.jobs import fronts, queue
 from harness.jobs.queue import Array, Queue
 from harness.plan import plan_cells
 from harness.spec import Cell
-from harness.store import Store, claim
+from harness.store import Store
+from harness.store.holder import Holder
 from harness.store.result import Progress
 from harness.verbs import standings, status
 from harness.verbs.entry import Entry, Sight
@@ -61,7 +62,7 @@ def line(job: str, state: str, *, name: str = "harness-1", **more: str) -> dict[
 def claimed(store: Store, cell: Cell, *, job: str = "", restarts: int = 0, epoch: int = 2, left: float = 90.0) -> None:
     """As by a process of another host."""
     store.announce([cell])
-    held = claim.Holder(host="node7", pid=5, born="1", since=0.0, token="t", job=job, restarts=restarts)
+    held = Holder(host="node7", pid=5, born="1", since=0.0, token="7" * 16, job=job, restarts=restarts)
     (store.folder(cell) / "claim").write_bytes(msgspec.json.encode(held))
     said = Progress(
         epoch=epoch, epochs=3, accuracy=81.2, images_per_second=1234.0, seconds_left=left, host="node7", pid=5
@@ -72,7 +73,7 @@ def claimed(store: Store, cell: Cell, *, job: str = "", restarts: int = 0, epoch
 def entry(store: Store, cell: Cell) -> Entry:
     jobs = queue.look(store.root)
     sight = Sight(store=store, queue=jobs, retry=lambda cell, task: RETRY)
-    return sight.entry(cell, store.glance(cell))
+    return sight.entry(cell, store.outcome(cell))
 
 
 # A cell
@@ -170,7 +171,7 @@ def test_waiting_in_a_run_of_this_host(store: Store) -> None:
     (front,) = fronts.fronts(store.root)
     fronts.ask_to_leave(front, [make_cell(0).key])
     assert [f.cells for f in fronts.fronts(store.root)] == [{make_cell(1).key}]
-    folder.rename(folder.with_name(f"{process.HOST}~{os.getpid()}~1"))  # another's process number
+    folder.rename(fronts.folder_of(store.root, os.getpid(), "1"))  # another's process number
     assert not list(fronts.fronts(store.root))
 
 
@@ -185,7 +186,7 @@ def test_what_needs_somebody_comes_first_and_nothing_is_counted_twice(store: Sto
     reasons = ("Priority", "Resources", "Priority")
     fake.set(queue=[line(f"70_{n}", "PENDING", reason=reason) for n, reason in enumerate(reasons)])
     sight = Sight(store=store, queue=queue.look(store.root))
-    entries = tuple(sight.entry(cell, store.glance(cell)) for cell in cells)
+    entries = tuple(sight.entry(cell, store.outcome(cell)) for cell in cells)
     standing = Standing(plan=plan_cells(cells), entries=entries, command="python -m harness run tiny")
     assert standing.going
     assert status.headline([standing, standing]) == "1 of 7 cells done, 1 failed, 1 running, 3 queued, 1 missing"
@@ -312,6 +313,7 @@ def test_on_a_terminal_a_watch_stays_in_place(store: Store) -> None:
     while b"1 running" not in shown.getvalue():
         assert time.monotonic() < deadline, shown.getvalue()
         time.sleep(0.05)
+    (store.folder(make_cell()) / "claim").unlink()
     store.write_result(make_result(make_cell()))
     assert watching.wait(timeout=60) == 0
     reader.join()

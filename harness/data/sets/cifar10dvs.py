@@ -77,9 +77,9 @@ def _recordings(folder: Path) -> Recordings:
             raise UserError("one recording cannot be split into training and test", str(folder / name))
     together = [file for files in listing.values() for file in files]
     for file in together:
-        if file.suffix != ".aedat4":
+        if file.suffix.lower() != ".aedat4":
             raise UserError("a recording in the older .aedat form", str(file), "use the .aedat4 files only")
-    signature = cache.signature(together, folder)
+    signature = cache.signed(together, folder, "aedat4", OWN_SPLIT, *found)
     return Recordings("aedat4 recordings", folder, signature, lambda: _read(listing), _names(listing))
 
 

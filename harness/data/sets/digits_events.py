@@ -30,7 +30,7 @@ THRESHOLD = 2.0
 def find(root: Path) -> Recordings:
     """Made from the installed scikit-learn's digits."""
     source = digits.find(root)
-    key = cache.key(source.signature, Path(__file__).read_text())  # a change of the camera makes them anew
+    key = cache.key(source.key, Path(__file__).read_text())  # a change of the camera makes them anew
     return Recordings(f"simulated from {source.kind}", source.folder, key, read)
 
 

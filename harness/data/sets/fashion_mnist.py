@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.data import register
 from harness.data.base import Source
-from harness.data.idx import find_idx
+from harness.data.idx import WANTED, find_idx
 from harness.data.images import ImageSet
 from harness.errors import UserError
 
@@ -26,8 +26,8 @@ def find(root: Path) -> Source:
         if source := find_idx(folder):
             return source
     raise UserError(
-        "no Fashion-MNIST: looked for the four IDX files (.gz or not) in fashion-mnist/, FashionMNIST/raw/ "
-        f"and {DEBIAN}",
+        f"no Fashion-MNIST: looked for {', '.join(WANTED)}, .gz or not, "
+        f"in fashion-mnist/, FashionMNIST/raw/ and {DEBIAN}",
         str(root),
         f"{GET}, or put them there",
     )

@@ -2,9 +2,10 @@
 
 Read, and decoded while training, from ``imagenet/{train,val}/``, each of which holds either a folder a class
 (``WNID/*.JPEG``), or an archive a class (``WNID.tar``, as the published training archive unpacks to), or shards as
-webdataset writes them (``*.tar`` of ``KEY.jpg`` with ``KEY.cls``). Class ids count the sorted WordNet ids; shards bring
-their own. Samples are identified by class, file name and size in bytes, since reading 140 GiB to plan is too dear; no
-published fingerprint of that kind was at hand, so the set is always named a variant, by its own.
+webdataset writes them (``*.tar`` of ``KEY.jpg`` with ``KEY.cls``, KEY a whole path). Class ids count the sorted names,
+as in every tree (`harness/data/trees.py`); shards bring their own, which must be 0, 1, … without a gap. Samples are
+identified by class, file name and size in bytes, since reading 140 GiB to plan is too dear; no published fingerprint of
+that kind was at hand, so the set is always named a variant, by its own.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import numpy as np
 
 from harness.data import archives, cache, register
 from harness.data.base import SPLITS, Data, refuse
-from harness.data.fingerprint import combine, identity, in_order
-from harness.data.trees import IMAGES
+from harness.data.fingerprint import combine, identity, in_order, stacked
+from harness.data.images import check_labels
+from harness.data.trees import IMAGES, check_alike, is_hidden, is_sample, list_classes
+from harness.data.trees import in_order as in_class_order
 from harness.errors import UserError
 from harness.spec import Recipe
 
@@ -35,6 +38,8 @@ SIZE, CLASSES = 224, 1000
 GET = "unpack ILSVRC2012 from image-net.org there, a folder for each class"
 PARTS = ("files", "offsets", "sizes", "labels", "digests")
 WNID = re.compile(r"n\d{8}")
+TINY = "val_annotations.txt"
+"""Beside the validation images of Tiny ImageNet, which tells their classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,10 @@ class ImageNet:
     def samples(self, root: Path) -> dict[str, int]:
         kept = _kept(root, tuple(f"{split}_labels" for split in SPLITS))[1]
         return {split: len(kept[f"{split}_labels"]) for split in SPLITS}
+
+    def remarks(self, root: Path) -> list[str]:
+        """Nothing: to tell duplicates, all would have to be read."""
+        return []
 
     def frame(self, recipe: Recipe) -> tuple[tuple[int, int, int], int]:
         size = recipe.size or SIZE
@@ -102,8 +111,8 @@ class Store:
     """One split in one of its forms."""
 
     said: str
-    parts: list[Path]
-    """Folders or archives, sorted; their times tell whether something changed."""
+    files: list[Path]
+    """Images or archives."""
     classes: list[str] | None
     """None: the shards alone know."""
     read: Callable[[], Iterator[Sample]]
@@ -119,10 +128,8 @@ def _find(root: Path) -> tuple[Path, dict[str, Store]]:
             f"{GET}, or name its folder with --data DIR",
         )
     stores = {split: _store(folder, name) for split, name in FOLDERS.items()}
-    have = {split: set(store.classes) for split, store in stores.items() if store.classes is not None}
-    if len(have) == 2 and (odd := sorted(have["train"] ^ have["test"])):
-        missing = FOLDERS["test" if odd[0] in have["train"] else "train"]
-        raise UserError(f"class `{odd[0]}` is missing in {missing}/", str(folder))
+    if all(store.classes is not None for store in stores.values()):
+        check_alike(folder, {split: (FOLDERS[split], store.classes or ()) for split, store in stores.items()})
     return folder, stores
 
 
@@ -130,42 +137,49 @@ def _store(folder: Path, name: str) -> Store:
     base = folder / name
     if not base.is_dir():
         raise UserError(f"no folder {name}/", str(folder), "a class folder for each WordNet id belongs in it")
-    folders = sorted(path for path in base.iterdir() if path.is_dir())
-    tars = sorted(path for path in base.iterdir() if path.suffix == ".tar")
+    if (base / TINY).is_file() and (base / "images").is_dir():
+        advice = f"move each of images/ into a folder named by its class, the second word of its line in {TINY}"
+        raise UserError("validation images as Tiny ImageNet comes", str(base), advice)
+    entries = sorted(path for path in base.iterdir() if not is_hidden(path.name))
+    folders, tars = ([path for path in entries if kind(path)] for kind in (Path.is_dir, _is_tar))
     if folders:
-        return Store(f"image files of {len(folders)} classes", folders, [path.name for path in folders], _files(base))
+        if lone := sorted({tar.stem for tar in tars} - {path.name for path in folders}):
+            raise UserError(
+                f"archive `{lone[0]}.tar` beside class folders, and no folder of that name", str(base), "unpack it"
+            )
+        listing = list_classes(base, IMAGES)
+        files = [file for group in listing.values() for file in group]
+        return Store(f"image files of {len(listing)} classes", files, list(listing), lambda: _files(base, listing))
     if not tars:
         what = "no class folder and no archive"
-        if any(path.suffix.lower() in IMAGES for path in base.iterdir()):
+        if any(path.suffix.lower() in IMAGES for path in entries):
             what = "images without class folders"
         raise UserError(what, str(base), "sort the images into a folder for each WordNet id")
     if all(WNID.fullmatch(path.stem) for path in tars):
-        classes = [path.stem for path in tars]
-        return Store(f"archives of {len(tars)} classes", tars, classes, lambda: _class_archives(tars))
+        by_name = {path.stem: path for path in tars}
+        classes = in_class_order(by_name, base)
+        return Store(
+            f"archives of {len(tars)} classes", tars, classes, lambda: _class_archives([by_name[c] for c in classes])
+        )
     return Store(f"{len(tars)} shards", tars, None, lambda: _shards(tars))
 
 
-def _files(base: Path) -> Callable[[], Iterator[Sample]]:
-    def read() -> Iterator[Sample]:
-        from timm.data.readers.reader_image_folder import find_images_and_targets
+def _is_tar(path: Path) -> bool:
+    return path.suffix.lower() == ".tar"
 
-        groups = sorted(path.name for path in base.iterdir() if path.is_dir())
-        ids = {name: number for number, name in enumerate(groups)}
-        pairs, _ = find_images_and_targets(str(base), class_to_idx=ids)
-        for name in sorted(set(groups) - {groups[label] for _, label in pairs}):
-            raise UserError("class folder holds no image", str(base / name))
-        for file, label in pairs:
-            size, relative = Path(file).stat().st_size, os.path.relpath(file, base)
-            if not size:
-                raise UserError("empty image file", file, "copy it again from the source")
+
+def _files(base: Path, listing: Mapping[str, list[Path]]) -> Iterator[Sample]:
+    for label, files in enumerate(listing.values()):
+        for file in files:
+            relative = os.path.relpath(file, base)
+            if not (size := file.stat().st_size):
+                raise UserError("empty image file", str(file), "copy it again from the source")
             yield Sample(relative, -1, size, label, Path(relative).as_posix())
-
-    return read
 
 
 def _class_archives(tars: list[Path]) -> Iterator[Sample]:
     for label, tar in enumerate(tars):
-        found = [member for member in archives.members(tar) if Path(member.name).suffix.lower() in IMAGES]
+        found = [member for member in _members(tar) if is_sample(member.name, IMAGES, f"{tar}: {member.name}")]
         if not found:
             raise UserError("archive holds no image", str(tar))
         for member in found:
@@ -176,9 +190,13 @@ def _shards(tars: list[Path]) -> Iterator[Sample]:
     for tar in tars:
         images: dict[str, archives.Member] = {}
         labels: dict[str, int] = {}
-        for member in archives.members(tar):
-            key, _, kind = member.name.rpartition("/")[2].partition(".")
-            if f".{kind}".lower() in IMAGES:
+        for member in _members(tar):
+            place, slash, name = member.name.rpartition("/")
+            name, _, kind = name.partition(".")
+            key, image = f"{place}{slash}{name}", f".{kind}".lower() in IMAGES
+            if key in (images if image else labels if kind == "cls" else ()):
+                raise UserError(f"`{key}` is there twice", str(tar), "KEY, a whole path, has one image and one class")
+            if image:
                 images[key] = member
             elif kind == "cls":
                 labels[key] = _class_id(tar, member)
@@ -188,7 +206,14 @@ def _shards(tars: list[Path]) -> Iterator[Sample]:
         if not images:
             raise UserError("shard holds no image", str(tar), "members are KEY.jpg and KEY.cls")
         for key, member in images.items():
-            yield Sample(tar.name, member.offset, member.size, labels[key], f"{labels[key]}/{key}")
+            name = key.rpartition("/")[2]  # as it was named before whole paths were told apart
+            yield Sample(tar.name, member.offset, member.size, labels[key], f"{labels[key]}/{name}")
+
+
+def _members(tar: Path) -> Iterator[archives.Member]:
+    for member in archives.members(tar):
+        if not any(is_hidden(part) for part in member.name.split("/") if part != "."):
+            yield member
 
 
 def _class_id(tar: Path, member: archives.Member) -> int:
@@ -203,26 +228,39 @@ def _class_id(tar: Path, member: archives.Member) -> int:
 def _kept(root: Path, wanted: tuple[str, ...]) -> tuple[Path, dict[str, np.ndarray]]:
     """The folder, and the cached listing: made again when the time of a folder or archive says that it changed."""
     folder, stores = _find(root)
-    times = [(split, path.name, path.stat().st_mtime_ns) for split, store in stores.items() for path in store.parts]
-    key = f"imagenet-{cache.key(folder.resolve(), PARTS, *times)}"
-    return folder, cache.arrays(key, wanted, lambda: _listed(stores))
+    signatures = [cache.signature(store.files) for store in stores.values()]
+    key = f"imagenet-{cache.key(folder.resolve(), PARTS, *signatures)}"
+    return folder, cache.arrays(key, wanted, lambda: _listed(folder, stores))
 
 
-def _listed(stores: dict[str, Store]) -> dict[str, np.ndarray]:
+def _check_classes(folder: Path, labels: Mapping[str, np.ndarray]) -> None:
+    """Raise UserError unless the training images have the classes 0, 1, … without a gap, the others no further one."""
+    known = np.unique(labels["train"])
+    check_labels(known, CLASSES, str(folder / FOLDERS["train"]))
+    if len(gaps := np.setdiff1d(np.arange(known[-1] + 1), known)):
+        where = str(folder / FOLDERS["train"])
+        raise UserError(
+            f"no image of class {gaps[0]}, but of {known[-1]}", where, "class ids count from 0, without a gap"
+        )
+    check_labels(labels["test"], len(known), str(folder / FOLDERS["test"]))
+
+
+def _listed(folder: Path, stores: dict[str, Store]) -> dict[str, np.ndarray]:
     """For each split the `PARTS`, in the order of the digests."""
     made: dict[str, np.ndarray] = {}
     for split, store in stores.items():
         files, offsets, sizes, labels, identities = zip(*store.read(), strict=True)
-        digest = np.stack([_digest(f"{name}\0{size}") for name, size in zip(identities, sizes, strict=True)])
+        digest = stacked([_digest(f"{name}\0{size}") for name, size in zip(identities, sizes, strict=True)])
         parts = (np.array([os.fsencode(file) for file in files]), np.array(offsets), np.array(sizes), np.array(labels))
         order = in_order(digest)
         made |= {f"{split}_{name}": part[order] for name, part in zip(PARTS, (*parts, digest), strict=True)}
+    _check_classes(folder, {split: made[f"{split}_labels"] for split in SPLITS})
     made["fingerprints"] = np.array([combine(made[f"{split}_digests"]) for split in SPLITS])
     return made
 
 
-def _digest(sample: str) -> np.ndarray:
-    return np.frombuffer(hashlib.sha256(sample.encode(errors="surrogateescape")).digest(), np.uint8)
+def _digest(sample: str) -> bytes:
+    return hashlib.sha256(sample.encode(errors="surrogateescape")).digest()
 
 
 DATASET = register(ImageNet())

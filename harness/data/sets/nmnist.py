@@ -62,7 +62,7 @@ def _recordings(folder: Path) -> Recordings:
     for name, classes in listing.items():
         check_classes(folder / name, list(classes), CLASSES)
     together = [file for classes in listing.values() for files in classes.values() for file in files]
-    return Recordings("bin recordings", folder, cache.signature(together, folder), lambda: _read(listing))
+    return Recordings("bin recordings", folder, cache.signed(together, folder, "bin"), lambda: _read(listing))
 
 
 DATASET = register(

@@ -1,0 +1,36 @@
+"""What the types of a file cannot say, for all kinds of file alike: names that are names, amounts that can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from baselines.registry import NAME, NAMED
+from harness.errors import UserError
+from harness.spec import Overlay, Recipe
+
+AMOUNTS = {
+    "epochs": (1, 10**6),
+    "batch": (1, 10**6),
+    "lr": (0, 1e9),
+    "momentum": (0, 1),
+    "weight_decay": (0, 1e9),
+    "size": (1, 10**4),
+    "width": (1e-3, 1e3),
+    "train_samples": (1, 10**9),
+    "test_samples": (1, 10**9),
+}
+"""Field of a recipe -> the least and the most that it can be."""
+
+
+def name(given: str, where: str, key: str = "name") -> Iterator[UserError]:
+    """A name may become that of a file, or stand in a command: it holds no path, and nothing of a shell."""
+    if not NAME.fullmatch(given):
+        yield UserError(f"`{key}` is {given!r}", where, f"write {NAMED}")
+
+
+def amounts(recipe: Recipe | Overlay, where: str) -> Iterator[UserError]:
+    """Those that a recipe gives, or an overlay of one."""
+    for field, (least, most) in AMOUNTS.items():
+        value = getattr(recipe, field)
+        if value is not None and not least <= value <= most:
+            yield UserError(f"`{field}` is {value}", where, f"write a number from {least:g} to {most:g}")
