@@ -17,6 +17,7 @@ from baselines.parts.readout import CrossEntropyOfMean, MeanOverTime, Repeat
 from baselines.parts.schedule import Evolving
 from baselines.parts.surrogates import Surrogate
 from baselines.parts.synapse import Plain, Synapse
+from baselines.parts.tempering import Retempered
 from baselines.parts.wiring import AddThenFire, Wiring
 
 Shape: TypeAlias = tuple[int, int, int]
@@ -35,7 +36,7 @@ class Method:
     synapse: Synapse = field(default_factory=Plain)
     normalisation: Normalisation = field(default_factory=BatchNorm)
     neuron: Neuron = LIF
-    surrogate: Surrogate | Evolving | None = None
+    surrogate: Surrogate | Evolving | Retempered | None = None
     after: After | None = None
     wiring: Wiring = field(default_factory=AddThenFire)
     readout: Callable[[Tensor], Tensor] = field(default_factory=MeanOverTime)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
@@ -15,6 +16,7 @@ from baselines.parts.neurons import SpikingNeuron
 from baselines.parts.readout import Repeat
 from baselines.parts.schedule import Evolving
 from baselines.parts.surrogates import SURROGATES, Surrogate
+from baselines.parts.tempering import Retempered
 from baselines.recompute import Recompute, forward
 from baselines.registry import UnknownName
 
@@ -22,11 +24,16 @@ from baselines.registry import UnknownName
 class Network(nn.Module):
     """(B, C, H, W) still images, or (T, B, C, H, W) event frames -> logits (T, B, classes)."""
 
+    temperature: Tensor
+    """Of a `Retempered` surrogate: the one that was chosen last."""
+
     def __init__(self, method: Method, body: nn.Module, timesteps: int) -> None:
         super().__init__()
         self.method, self.body, self.timesteps = method, body, timesteps
         self.mixed = False
         self.recompute: Recompute = "nothing"
+        if isinstance(method.surrogate, Retempered):
+            self.register_buffer("temperature", torch.tensor(method.surrogate.start))
 
     def forward(self, images: Tensor) -> Tensor:
         """In training, logits carry the `moments` of the potentials along where the method has a penalty on them."""
@@ -85,12 +92,23 @@ class Network(nn.Module):
         seen = [tensor.sum() for each in getattr(logits, "moments", ()) for tensor in (each.mean, each.var)]
         return (logits.sum() + sum(seen)) * 0.0
 
-    def begin_epoch(self, epoch: int, epochs: int) -> None:
-        """To be called before each epoch of training, counted from 0: a surrogate may change with it."""
-        if isinstance(self.method.surrogate, Evolving):
-            surrogate = self.method.surrogate.at(epoch, epochs)
-            for layer in self.spiking_layers().values():
-                layer.fire.surrogate = surrogate  # type: ignore[assignment]
+    def begin_epoch(self, epoch: int, epochs: int, loss: Callable[[], Tensor] | None = None) -> None:
+        """To be called before each epoch of training, counted from 0: a surrogate may change with it.
+
+        `loss` is that of one batch, the same at every call; None where the epoch has begun already and goes on.
+        """
+        surrogate = self.method.surrogate
+        if isinstance(surrogate, Retempered):
+            if loss is not None:
+                self.temperature.fill_(surrogate.choose(float(self.temperature), self.body, loss, self.use))
+            self.use(surrogate.of(float(self.temperature)))
+        elif isinstance(surrogate, Evolving):
+            self.use(surrogate.at(epoch, epochs))
+
+    def use(self, surrogate: Surrogate) -> None:
+        """In every layer of neurons."""
+        for layer in self.spiking_layers().values():
+            layer.fire.surrogate = surrogate  # type: ignore[assignment]
 
     def predict(self, images: Tensor) -> Tensor:
         """Class scores (B, classes)."""
@@ -118,6 +136,8 @@ def build_network(
     return Network(method, body, timesteps).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _first(surrogate: Surrogate | Evolving) -> Surrogate:
+def _first(surrogate: Surrogate | Evolving | Retempered) -> Surrogate:
     """That with which training begins."""
+    if isinstance(surrogate, Retempered):
+        return surrogate.of(surrogate.start)
     return surrogate.at(0, 1) if isinstance(surrogate, Evolving) else surrogate

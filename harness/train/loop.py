@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -59,7 +60,8 @@ def train(
             rate = schedule(epoch)
 
             network.train()
-            network.begin_epoch(epoch, recipe.epochs)
+            first = first_loss(network, data, recipe, seed, epoch, group)
+            network.begin_epoch(epoch, recipe.epochs, None if now.batches else first)
             share = data.train.epoch(seed, epoch, recipe.batch, start=now.batches, share=group.share)
             for images, labels in share:
                 logits = network(images)
@@ -102,6 +104,24 @@ def kept(network: Network, optimiser: torch.optim.Optimizer, checkpoint: Checkpo
     if state is not None and (why := unfit(state, network, optimiser)):
         return checkpoint.set_aside(why)
     return state
+
+
+def first_loss(
+    network: Network, data: Data, recipe: Recipe, seed: int, epoch: int, group: Group
+) -> Callable[[], Tensor]:
+    """The loss of the epoch's first batch, or of this process's part of it; nothing is drawn until it is called."""
+
+    @cache
+    def batch() -> tuple[Tensor, Tensor]:
+        return next(data.train.epoch(seed, epoch, recipe.batch, share=group.share))
+
+    def loss() -> Tensor:
+        images, labels = batch()
+        logits = network(images)
+        part = len(labels) / min(recipe.batch, data.train.samples)
+        return network.loss(logits, labels) * part if part else network.nothing(logits)
+
+    return loss
 
 
 def backward(loss: Tensor, logits: Tensor, part: float, network: Network, group: Group) -> None:
