@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from functools import singledispatch
 
 import torch
@@ -17,10 +18,13 @@ from torch import Tensor, nn
 
 from baselines.method import ConvNorm
 from baselines.network import Network
-from baselines.parts.neurons import Fire, FoldedFire, Leak, SpikingNeuron
+from baselines.parts.neurons import Fire, FoldedFire, Leak, SoftReset, SpikingNeuron
 from baselines.parts.normalisations import TemporalEffectiveBatchNorm, ThresholdDependentBatchNorm
+from baselines.parts.per_step import BatchNormThroughTime, SecondMomentNorm
 from baselines.parts.potential import MPBN
+from baselines.parts.rectified import Rectificator
 from baselines.parts.standardised import StandardisedConv2d
+from baselines.parts.thresholds import Learned, Scaled
 
 
 class FoldedLeak(nn.Module):
@@ -51,21 +55,32 @@ class ConvPerStep(nn.Module):
 
 
 def fold_thresholds(network: Network) -> Network:
-    """A copy whose MPBN modules have become thresholds: the same spikes, to the last one, in any precision."""
+    """A copy whose neurons compare u(t) with a number: the same spikes, to the last one, in any precision."""
+    dtype = next((p.dtype for p in network.parameters()), torch.float32)
 
     def fold(module: nn.Module) -> None:
         if has_foldable_threshold(module):
-            assert isinstance(module, SpikingNeuron) and isinstance(module.normalise, MPBN)
-            assert isinstance(module.fire, Fire)
-            module.fire = FoldedFire(*folded_threshold(module.normalise, module.fire.v_th))
-            module.normalise = nn.Identity()
+            assert isinstance(module, SpikingNeuron)
+            module.fire = FoldedFire(*threshold_of(module, dtype))
+            module.normalise, module.threshold = nn.Identity(), None
+            if isinstance(module.reset, SoftReset) and isinstance(module.reset.amount, Learned):
+                module.reset = replace(module.reset, amount=float(module.reset.amount.value()))
 
     return _folded(network, fold)
 
 
 def has_foldable_threshold(module: nn.Module) -> bool:
-    """A layer of neurons with MPBN that carries u(t): where it carries z(t), MPBN has a part in the recurrence."""
-    return isinstance(module, SpikingNeuron) and isinstance(module.normalise, MPBN) and module.carry == "raw"
+    """A layer of neurons that compares a rising or falling function of u(t) with V, and carries u(t).
+
+    MPBN, a rectificator, a learned V. Where it carries z(t), or hands it on, they have a part in more than firing.
+    """
+    if not isinstance(module, SpikingNeuron) or module.carry != "raw" or not isinstance(module.fire, Fire):
+        return False
+    if module.shows_potential:
+        return False
+    folds = isinstance(module.normalise, MPBN | Rectificator) or isinstance(module.threshold, Learned)
+    known = isinstance(module.normalise, nn.Identity | MPBN | Rectificator)
+    return folds and known and isinstance(module.threshold, Learned | None)
 
 
 def fold_leaks(network: Network) -> Network:
@@ -111,6 +126,52 @@ def eq10(norm: MPBN, v_th: float) -> Tensor:
     """θ = (V - β) sqrt(σ² + ε) / λ + μ in float64 (Eq. 10, with the ε that the paper drops there)."""
     lam, beta, mu, var = (p.detach().double() for p in (norm.weight, norm.bias, norm.running_mean, norm.running_var))
     return ((v_th - beta) * torch.sqrt(var + norm.eps) / lam + mu).view(norm.shape)
+
+
+@torch.no_grad()
+def threshold_of(layer: SpikingNeuron, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """(θ, sign) with  layer fires  <=>  sign · u > θ. Raises ValueError if a parameter is not finite."""
+    norm, own, fire = layer.normalise, layer.threshold, layer.fire
+    assert isinstance(fire, Fire)
+    if isinstance(norm, MPBN) and own is None and fire.strict:
+        return folded_threshold(norm, fire.v_th)
+    if not all(torch.isfinite(p).all() for p in layer.parameters()):
+        raise ValueError("a parameter of a neuron is not finite: nothing to fold")
+    sign = (falls(norm) * (1.0 if own is None else falls(own))).to(dtype)
+    z = norm.evaluate if isinstance(norm, MPBN) else norm
+    theta = last_silent(lambda w: fire(z(sign * w) if own is None else own(z(sign * w), w)), 0.5, sign)
+    return theta, sign
+
+
+@singledispatch
+def falls(part: nn.Module) -> Tensor:
+    """-1 where what `part` makes of a potential falls as that rises, else 1: (C, 1, 1) or (C, H, W)."""
+    raise TypeError(f"no rule folds {type(part).__name__} into a threshold; add one with @falls.register")
+
+
+@falls.register
+def _(part: nn.Identity) -> Tensor:
+    return torch.ones(())
+
+
+@falls.register
+def _(part: MPBN) -> Tensor:
+    return torch.where(part.weight < 0, -1.0, 1.0).view(part.shape)
+
+
+@falls.register
+def _(part: Rectificator) -> Tensor:
+    return torch.ones(part.channels, 1, 1)
+
+
+@falls.register
+def _(part: Learned) -> Tensor:
+    return torch.ones(part.channels, 1, 1, device=part.w.device)
+
+
+@falls.register
+def _(part: Scaled) -> Tensor:
+    return torch.where(part.value() < 0, -1.0, 1.0).expand(part.channels, 1, 1)
 
 
 @torch.no_grad()
@@ -222,6 +283,21 @@ def _(norm: TemporalEffectiveBatchNorm, conv: nn.Module) -> nn.Module:
     return ConvPerStep([_scaled(conv, slope * p, shift * p) for p in norm.p.detach().double()])
 
 
+@fold_norm.register
+def _(norm: BatchNormThroughTime, conv: nn.Module) -> nn.Module:
+    slopes, shifts = (p.view(norm.timesteps, -1) for p in affine(norm.norm, norm.norm.weight))
+    conv = _convolution(conv, norm.norm.weight.view(norm.timesteps, -1)[0])
+    return ConvPerStep([_scaled(conv, slope, shift) for slope, shift in zip(slopes, shifts, strict=True)])
+
+
+@fold_norm.register
+def _(norm: SecondMomentNorm, conv: nn.Module) -> nn.Module:
+    slopes = norm.weight.detach().double() / torch.sqrt(norm.running_moment.double() + norm.eps)
+    conv = _convolution(conv, norm.weight)
+    convs = [_scaled(conv, slope, torch.zeros_like(slope)) for slope in slopes]
+    return convs[0] if len(convs) == 1 else ConvPerStep(convs)
+
+
 def _convolution(conv: nn.Module, like: Tensor) -> nn.Conv2d:
     """`conv`; where a normalisation stands alone, the 1x1 convolution a channel that changes nothing."""
     if not isinstance(conv, nn.Identity):
@@ -240,7 +316,8 @@ def affine(norm: nn.BatchNorm2d, weight: Tensor) -> tuple[Tensor, Tensor]:
     """(slope, shift), float64, with norm(x) = slope · x + shift under the running statistics."""
     assert norm.running_mean is not None and norm.running_var is not None
     slope = weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
-    return slope, norm.bias.detach().double() - slope * norm.running_mean.double()
+    bias = 0.0 if norm.bias is None else norm.bias.detach().double()
+    return slope, bias - slope * norm.running_mean.double()
 
 
 def _scaled(conv: nn.Conv2d, slope: Tensor, shift: Tensor) -> nn.Conv2d:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from baselines.parts.convolution import Conv2d
-from baselines.parts.neurons import LIF, Neuron, SpikingNeuron
+from baselines.parts.after import After, Followed
+from baselines.parts.moments import Moments
+from baselines.parts.neurons import LIF, Neuron, Place
 from baselines.parts.normalisations import BatchNorm, Normalisation
 from baselines.parts.readout import CrossEntropyOfMean, MeanOverTime, Repeat
+from baselines.parts.schedule import Evolving
 from baselines.parts.surrogates import Surrogate
+from baselines.parts.synapse import Plain, Synapse
+from baselines.parts.tempering import Retempered
+from baselines.parts.wiring import AddThenFire, Wiring
 
 Shape: TypeAlias = tuple[int, int, int]
 """One frame: (C, H, W)."""
@@ -28,11 +33,16 @@ class Method:
 
     description: str = ""
     encoder: Callable[[Tensor, int], Tensor] = field(default_factory=Repeat)
+    synapse: Synapse = field(default_factory=Plain)
     normalisation: Normalisation = field(default_factory=BatchNorm)
     neuron: Neuron = LIF
-    surrogate: Surrogate | None = None
+    surrogate: Surrogate | Evolving | Retempered | None = None
+    after: After | None = None
+    wiring: Wiring = field(default_factory=AddThenFire)
     readout: Callable[[Tensor], Tensor] = field(default_factory=MeanOverTime)
     objective: Callable[[Tensor, Tensor], Tensor] = field(default_factory=CrossEntropyOfMean)
+    penalty: Callable[[Sequence[Moments]], Tensor] | None = None
+    """What the potentials of a training step add to the objective, from the moments of every layer of neurons."""
 
 
 class ConvNorm(nn.Module):
@@ -59,7 +69,7 @@ class Parts:
         self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, *, bias: bool = False, branches: int = 1
     ) -> ConvNorm:
         """Convolution (padding kernel // 2) and normalisation; `branches` paths are summed after it."""
-        conv = Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=bias)
+        conv = self.method.synapse.convolution(inputs, outputs, kernel, stride, bias=bias)
         v_th = self.method.neuron.v_th
         return ConvNorm(conv, self.method.normalisation.build(outputs, self.timesteps, v_th, branches))
 
@@ -68,8 +78,12 @@ class Parts:
         v_th = self.method.neuron.v_th
         return ConvNorm(nn.Identity(), self.method.normalisation.build(channels, self.timesteps, v_th, branches))
 
-    def neuron(self, shape: Shape) -> SpikingNeuron:
-        return self.method.neuron.build(shape, self.timesteps, self.surrogate)
+    def neuron(self, shape: Shape, place: Place = "map") -> nn.Module:
+        """A layer of neurons over frames of `shape`, and what follows it."""
+        neuron = self.method.neuron.build(shape, self.timesteps, self.surrogate)
+        neuron.place = place
+        after = self.method.after.build(shape, self.timesteps, place) if self.method.after else None
+        return neuron if after is None else Followed(neuron, after)
 
 
 Architecture: TypeAlias = Callable[[Parts, Shape, int, float], nn.Module]

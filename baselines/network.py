@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
@@ -9,9 +10,13 @@ from torch import Tensor, nn
 
 import baselines
 from baselines.method import ConvNorm, Method, Parts, Shape
+from baselines.parts import moments
+from baselines.parts.moments import Moments
 from baselines.parts.neurons import SpikingNeuron
 from baselines.parts.readout import Repeat
-from baselines.parts.surrogates import SURROGATES
+from baselines.parts.schedule import Evolving
+from baselines.parts.surrogates import SURROGATES, Surrogate
+from baselines.parts.tempering import Retempered
 from baselines.recompute import Recompute, forward
 from baselines.registry import UnknownName
 
@@ -19,13 +24,28 @@ from baselines.registry import UnknownName
 class Network(nn.Module):
     """(B, C, H, W) still images, or (T, B, C, H, W) event frames -> logits (T, B, classes)."""
 
+    temperature: Tensor
+    """Of a `Retempered` surrogate: the one that was chosen last."""
+
     def __init__(self, method: Method, body: nn.Module, timesteps: int) -> None:
         super().__init__()
         self.method, self.body, self.timesteps = method, body, timesteps
         self.mixed = False
         self.recompute: Recompute = "nothing"
+        if isinstance(method.surrogate, Retempered):
+            self.register_buffer("temperature", torch.tensor(method.surrogate.start))
 
     def forward(self, images: Tensor) -> Tensor:
+        """In training, logits carry the `moments` of the potentials along where the method has a penalty on them."""
+        if not (self.training and self.method.penalty):
+            return self._logits(images)
+        tape: list[Moments] = []
+        with moments.written_to(tape):
+            logits = self._logits(images)
+        logits.moments = tape  # type: ignore[attr-defined]
+        return logits
+
+    def _logits(self, images: Tensor) -> Tensor:
         images = images.to(next(self.parameters()).dtype)
         with torch.autocast(images.device.type, torch.bfloat16) if self.mixed else nullcontext():
             if self.shows_the_same_at_every_step(images):
@@ -61,6 +81,35 @@ class Network(nn.Module):
         self.mixed = precision == "bfloat16"
         return self.to(torch.float32 if self.mixed else getattr(torch, precision))
 
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """What training minimises: the objective, a mean over the batch, and the penalty on what these logits carry."""
+        loss = self.method.objective(logits, labels)
+        penalty, tape = self.method.penalty, getattr(logits, "moments", None)
+        return loss if penalty is None or tape is None else loss + penalty(tape)
+
+    def nothing(self, logits: Tensor) -> Tensor:
+        """Zero, from which gradients flow back through all that a loss would reach: that of a batch without samples."""
+        seen = [tensor.sum() for each in getattr(logits, "moments", ()) for tensor in (each.mean, each.var)]
+        return (logits.sum() + sum(seen)) * 0.0
+
+    def begin_epoch(self, epoch: int, epochs: int, loss: Callable[[], Tensor] | None = None) -> None:
+        """To be called before each epoch of training, counted from 0: a surrogate may change with it.
+
+        `loss` is that of one batch, the same at every call; None where the epoch has begun already and goes on.
+        """
+        surrogate = self.method.surrogate
+        if isinstance(surrogate, Retempered):
+            if loss is not None:
+                self.temperature.fill_(surrogate.choose(float(self.temperature), self.body, loss, self.use))
+            self.use(surrogate.of(float(self.temperature)))
+        elif isinstance(surrogate, Evolving):
+            self.use(surrogate.at(epoch, epochs))
+
+    def use(self, surrogate: Surrogate) -> None:
+        """In every layer of neurons."""
+        for layer in self.spiking_layers().values():
+            layer.fire.surrogate = surrogate  # type: ignore[assignment]
+
     def predict(self, images: Tensor) -> Tensor:
         """Class scores (B, classes)."""
         return self.method.readout(self(images))
@@ -82,6 +131,13 @@ def build_network(
         method = baselines.METHODS.get(method)
     if surrogate not in SURROGATES:
         raise UnknownName("surrogate", surrogate, sorted(SURROGATES))
-    parts = Parts(method=method, timesteps=timesteps, surrogate=method.surrogate or SURROGATES[surrogate])
+    parts = Parts(method=method, timesteps=timesteps, surrogate=_first(method.surrogate or SURROGATES[surrogate]))
     body = baselines.ARCHITECTURES.get(architecture)(parts, shape, classes, width)
     return Network(method, body, timesteps).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _first(surrogate: Surrogate | Evolving | Retempered) -> Surrogate:
+    """That with which training begins."""
+    if isinstance(surrogate, Retempered):
+        return surrogate.of(surrogate.start)
+    return surrogate.at(0, 1) if isinstance(surrogate, Evolving) else surrogate

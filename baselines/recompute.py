@@ -8,13 +8,15 @@ The same operations on the same numbers: gradients and statistics are those of "
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from typing import Literal, TypeAlias
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from baselines.parts import moments
 from baselines.parts.convolution import outputs_read_from, outputs_written_to
+from baselines.parts.moments import Moments
 from baselines.parts.neurons import SpikingNeuron
 
 Recompute: TypeAlias = Literal["nothing", "neurons", "everything"]
@@ -26,9 +28,14 @@ def forward(body: nn.Module, encode: Callable[[Tensor], Tensor], images: Tensor,
     for i, segment in enumerate(segments(body)):
         segment = segment if i else _Encoded(encode, segment)
         parameters = list(segment.parameters())
-        s, b = _Segment.apply(segment, recompute == "neurons", x, getattr(x, "as_bytes", None), *parameters)  # type: ignore[misc]
+        places: list[str] = []
+        s, b, *told = _Segment.apply(  # type: ignore[misc]
+            segment, recompute == "neurons", places, x, getattr(x, "as_bytes", None), *parameters
+        )
         if b is not None:
             s.as_bytes = b
+        for mean, var, place in zip(told[::2], told[1::2], places, strict=True):
+            moments.pass_on(Moments(mean, var, place))
         x = s
     return x
 
@@ -55,31 +62,36 @@ class _Encoded(nn.Module):
 
 
 class _Segment(torch.autograd.Function):
-    """(segment, keep convolutions, x, x as bytes or None, parameters...) -> its output, and that as bytes or None."""
+    """(segment, keep convolutions, places, x, that as bytes or None, parameters...) -> its output, that as bytes.
+
+    Where the moments of the potentials are wanted, those of its layers follow, and their places enter the list.
+    """
 
     @staticmethod
-    def forward(ctx, segment, convolutions, x, packed, *parameters):  # type: ignore[override]
+    def forward(ctx, segment, convolutions, places, x, packed, *parameters):  # type: ignore[override]
         if packed is not None:
             x = x.detach()
             x.as_bytes = packed
         ctx.devices = [x.device] if x.is_cuda else []
         ctx.random = torch.get_rng_state(), [torch.cuda.get_rng_state(device) for device in ctx.devices]
         tape: list[Tensor] = []
-        with outputs_written_to(tape) if convolutions else nullcontext():
+        with outputs_written_to(tape) if convolutions else nullcontext(), _listening(ctx) as told:
             s = segment(x)
+        places += [each.place for each in told]
         b = getattr(s, "as_bytes", None)
         ctx.segment, ctx.packed, ctx.convolutions, ctx.dtype = segment, packed is not None, convolutions, x.dtype
         ctx.save_for_backward(x if packed is None else packed, *tape)
         ctx.parameters = parameters
         ctx.autocast = _autocast(x)
+        ctx.set_materialize_grads(False)  # what the loss leaves out adds nothing, not zeros of another memory format
         if b is not None:
             ctx.mark_non_differentiable(b)
-        return s, b
+        return s, b, *_tensors(told)
 
     @staticmethod
-    def backward(ctx, gs, _):  # type: ignore[override]
+    def backward(ctx, gs, _, *gtold):  # type: ignore[override]
         kept, *tape = ctx.saved_tensors
-        x = (kept.to(ctx.dtype) if ctx.packed else kept.detach()).requires_grad_(ctx.needs_input_grad[2])
+        x = (kept.to(ctx.dtype) if ctx.packed else kept.detach()).requires_grad_(ctx.needs_input_grad[3])
         spare = {name: buffer.clone() for name, buffer in ctx.segment.named_buffers()}  # they were updated once already
         with torch.random.fork_rng(ctx.devices), torch.enable_grad(), ctx.autocast:
             seen = x.view_as(
@@ -90,12 +102,28 @@ class _Segment(torch.autograd.Function):
             torch.set_rng_state(ctx.random[0])  # dropout draws what it drew
             for device, state in zip(ctx.devices, ctx.random[1], strict=True):
                 torch.cuda.set_rng_state(state, device)
-            with outputs_read_from(tape) if ctx.convolutions else nullcontext():
+            with outputs_read_from(tape) if ctx.convolutions else nullcontext(), _listening(ctx) as told:
                 s = torch.func.functional_call(ctx.segment, spare, (seen,))
         wanted = [tensor for tensor in (x, *ctx.parameters) if tensor.requires_grad]
-        found = iter(torch.autograd.grad(s, wanted, gs, allow_unused=True))
+        reached = [(y, g) for y, g in zip((s, *_tensors(told)), (gs, *gtold), strict=True) if g is not None]
+        outputs, given = zip(*reached, strict=True)
+        found = iter(torch.autograd.grad(outputs, wanted, given, allow_unused=True))
         gradients = [next(found) if tensor.requires_grad else None for tensor in (x, *ctx.parameters)]
-        return None, None, gradients[0], None, *gradients[1:]
+        return None, None, None, gradients[0], None, *gradients[1:]
+
+
+@contextmanager
+def _listening(ctx: Any) -> Iterator[list[Moments]]:
+    """To the potentials, if they are wanted when `ctx` goes forward."""
+    if not hasattr(ctx, "listens"):
+        ctx.listens = moments.wanted()
+    tape: list[Moments] = []
+    with moments.written_to(tape) if ctx.listens else nullcontext():
+        yield tape
+
+
+def _tensors(told: list[Moments]) -> list[Tensor]:
+    return [tensor for each in told for tensor in (each.mean, each.var)]
 
 
 def _autocast(x: Tensor) -> AbstractContextManager[object]:

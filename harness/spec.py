@@ -160,12 +160,18 @@ class Row(Spec, frozen=True):
     """The method as this table prints it, where that is not its usual name (Table 1's `baseline`)."""
     type: str = ""
     reference: int | None = None
+    """The paper that is cited for it: that one's recipe made the number, on a network of its own."""
     note: str = ""
     change: Change = Change()
     """What its recipe does otherwise; shown behind the method's name."""
     base: int | None = None
     """The row, by its number in the table, that differs from this one in a single thing: the table prints the
     difference from it, seed by seed."""
+
+    @property
+    def cited(self) -> bool:
+        """Whether another paper's recipe made the printed number."""
+        return self.reference is not None
 
 
 class Table(Spec, frozen=True):

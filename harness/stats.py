@@ -8,7 +8,9 @@ deviation `s`. If both come from one normal distribution then, with probability 
 The row is *reproduced* when that holds, else *above* or *below*. For n = 3 and k = 1 the bound is 4.97 s: three seeds
 tell only large differences, which is why the bound is always shown. A seed that failed, diverged, runs or is missing
 makes the row *incomplete*; seeds that were not computed alike (`identity/alike.py`) make it *unlike runs*; a preset, a
-stand-in or a variant of the data makes it *not comparable*.
+stand-in or a variant of the data makes it *not comparable*. A number that the table cites from another paper was made
+by that paper's recipe and network: measured here is its idea alone, by the recipe that all rows share, and the row says
+*other recipe*.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ class Verdict(StrEnum):
     ABOVE = "above"
     BELOW = "below"
     NOT_COMPARABLE = "not comparable"
+    OTHER_RECIPE = "other recipe"
     INCOMPLETE = "incomplete"
     UNLIKE = "unlike runs"
     UNPUBLISHED = "no published number"
@@ -218,6 +221,8 @@ def _verdict(line: Line, plan: Plan, spread: Sample, variant: bool, differ: bool
         return Verdict.NOT_COMPARABLE
     if line.row.accuracy is None:
         return Verdict.UNPUBLISHED
+    if line.row.cited:
+        return Verdict.OTHER_RECIPE
     if spread.mean is None or spread.std is None:  # one seed has no spread to judge by
         return Verdict.INCOMPLETE
     return judge(spread.mean, spread.std, spread.n, line.row.accuracy, line.row.runs)

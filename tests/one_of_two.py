@@ -56,7 +56,7 @@ def five_steps(method: str, group: Group) -> dict[str, Tensor]:
     for step, chosen in enumerate(torch.arange(SAMPLES).split(BATCH)):
         mine = chosen[group.share.within(len(chosen))]
         logits = network(images[mine])
-        loss = network.method.objective(logits, labels[mine])
+        loss = network.loss(logits, labels[mine])
         optimiser.zero_grad(set_to_none=True)
         backward(loss, logits, len(mine) / len(chosen), network, group)
         optimiser.step()
@@ -98,7 +98,7 @@ def lone_sample(method: str, group: Group) -> dict[str, Tensor]:
     image, label = torch.randn(1, 2, 32, 32, dtype=LONE[method]), torch.tensor([3])
     mine = group.share.within(1)
     logits = network(image[mine])
-    loss = network.method.objective(logits, label[mine])
+    loss = network.loss(logits, label[mine])
     backward(loss, logits, float(len(label[mine])), network, group)
     return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
 

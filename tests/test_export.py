@@ -211,6 +211,7 @@ def test_onnxruntime_fires_the_same_spikes(tmp_path: Path) -> None:
         ("vanilla", "resnet20"),
         ("mpbn", "vgg11"),
         ("tdbn", "resnet19"),
+        ("real-spike", "resnet20"),
     ],
 )
 def test_nir_read_back_fires_the_same_spikes(method: str, architecture: str, tmp_path: Path) -> None:
@@ -240,7 +241,9 @@ def test_nir_says_what_the_paper_says_of_the_neuron(tmp_path: Path) -> None:
     [
         ("tebn", "resnet20", "layer 0: cannot be written in NIR: NIR has no node for ConvPerStep"),
         ("mpbn-normalised-potential", "resnet20", "layer 1: cannot be written in NIR: it carries the normalised"),
-        ("vanilla", "sew-resnet18", "NIR has no node for MaxPool2d"),
+        ("neunorm", "resnet20", "layer 1.after: cannot be written in NIR: NIR has no node for NeuNormalisation"),
+        ("liaf-net", "resnet20", "layer 1.neuron: cannot be written in NIR: it is no leaky neuron"),
+        ("vanilla", "resnet18-sew", "NIR has no node for MaxPool2d"),
     ],
 )
 def test_what_nir_cannot_say_is_refused_by_layer(method: str, architecture: str, told: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -154,6 +155,17 @@ def test_preset_stand_in_and_variant_are_not_comparable():
     assert told.variant
     assert (told.verdict, told.evidence) == (Verdict.NOT_COMPARABLE, "3/3 seeds, fold exact 3/3, variant data")
     assert summary(other, None, None, None, preset="smoke").verdict == Verdict.INCOMPLETE
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_another_papers_number_is_not_judged(seeds: int):
+    """Its own recipe made it; a preset or a missing seed is said first."""
+    one = line(msgspec.structs.replace(ROW, method="tet", reference=7), seeds=seeds)
+    told = summary(one, *(result(cell, 93.0 + cell.seed) for cell in one.cells))
+    assert told.verdict == Verdict.OTHER_RECIPE == "other recipe" and told.sample.n == seeds
+    assert summary(one, *[None] * seeds).verdict == Verdict.INCOMPLETE
+    shrunk = summary(one, *(result(cell, 93.0 + cell.seed) for cell in one.cells), preset="smoke")
+    assert shrunk.verdict == Verdict.NOT_COMPARABLE
 
 
 def test_rows_without_cells_or_without_a_number():

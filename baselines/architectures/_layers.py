@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from baselines.method import Parts, Shape
+from baselines.parts.dropout import DropoutOverTime
 
 Tail: TypeAlias = Callable[[Parts, Shape, int, float], list[nn.Module]]
 """(parts, shape of the last map, classes, width multiplier) -> the layers that turn it into (T·B, classes)."""
@@ -32,11 +31,9 @@ def entries(shape: Shape) -> int:
 class Head(nn.Module):
     """Global average pool and one linear layer, (T·B, C, H, W) -> (T·B, classes). No neuron: real-valued logits."""
 
-    def __init__(self, channels: int, classes: int, std: float) -> None:
+    def __init__(self, parts: Parts, channels: int, classes: int, std: float) -> None:
         super().__init__()
-        self.linear = nn.Linear(channels, classes)
-        nn.init.normal_(self.linear.weight, 0.0, std)
-        nn.init.zeros_(self.linear.bias)
+        self.linear = linear(parts, channels, classes, bias=True, std=std)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(x.mean((2, 3)))
@@ -47,8 +44,8 @@ class Hidden(nn.Module):
 
     def __init__(self, parts: Parts, inputs: int, outputs: int, *, bias: bool, std: float | None = None) -> None:
         super().__init__()
-        self.linear = linear(inputs, outputs, bias=bias, std=std)
-        self.neuron = parts.neuron((outputs, 1, 1))
+        self.linear = linear(parts, inputs, outputs, bias=bias, std=std)
+        self.neuron = parts.neuron((outputs, 1, 1), "hidden")
 
     def forward(self, x: Tensor) -> Tensor:
         return self.neuron(self.linear(x.flatten(1))[:, :, None, None])
@@ -59,23 +56,6 @@ class Column(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(1)[:, :, None, None]
-
-
-class DropoutOverTime(nn.Module):
-    """Dropout whose mask is drawn once a sample and kept for all timesteps; for (T·B, ...)."""
-
-    def __init__(self, p: float, timesteps: int) -> None:
-        super().__init__()
-        self.p, self.timesteps = p, timesteps
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x
-        steps = x.unflatten(0, (self.timesteps, -1))
-        return (steps * F.dropout(torch.ones_like(steps[0]), self.p)).flatten(0, 1)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}"
 
 
 class Voting(nn.Module):
@@ -89,12 +69,13 @@ class Voting(nn.Module):
         return x.flatten(1).unflatten(1, (-1, self.size)).mean(2)
 
 
-def linear(inputs: int, outputs: int, *, bias: bool, std: float | None = None) -> nn.Linear:
+def linear(parts: Parts, inputs: int, outputs: int, *, bias: bool, std: float | None = None) -> nn.Module:
     """A linear layer ~ N(0, std²) with bias 0, or as torch initialises it where `std` is None."""
-    layer = nn.Linear(inputs, outputs, bias=bias)
+    layer = parts.method.synapse.linear(inputs, outputs, bias=bias)
     if std is not None:
+        assert isinstance(layer.weight, Tensor) and isinstance(layer.bias, Tensor | None)
         nn.init.normal_(layer.weight, 0.0, std)
-        if bias:
+        if layer.bias is not None:
             nn.init.zeros_(layer.bias)
     return layer
 
@@ -103,7 +84,7 @@ def classifier(*, bias: bool, std: float | None = None) -> Tail:
     """The whole last map into one linear layer."""
 
     def build(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Module]:
-        return [nn.Flatten(), linear(entries(shape), classes, bias=bias, std=std)]
+        return [nn.Flatten(), linear(parts, entries(shape), classes, bias=bias, std=std)]
 
     return build
 
@@ -127,7 +108,7 @@ def hidden_classifier(
             inputs = outputs
         if votes:
             return [*layers, Hidden(parts, inputs, votes * classes, bias=bias, std=std), Voting(votes)]
-        return [*layers, nn.Flatten(), linear(inputs, classes, bias=bias, std=std)]
+        return [*layers, nn.Flatten(), linear(parts, inputs, classes, bias=bias, std=std)]
 
     return build
 
@@ -137,8 +118,8 @@ def normalised_hidden_classifier(size: int) -> Tail:
 
     def build(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Module]:
         hidden = scaled(size, width)
-        layer = [Column(), parts.conv_norm(entries(shape), hidden, kernel=1), parts.neuron((hidden, 1, 1))]
-        return [*layer, nn.Flatten(), linear(hidden, classes, bias=False)]
+        layer = [Column(), parts.conv_norm(entries(shape), hidden, kernel=1), parts.neuron((hidden, 1, 1), "hidden")]
+        return [*layer, nn.Flatten(), linear(parts, hidden, classes, bias=False)]
 
     return build
 
@@ -155,15 +136,6 @@ def pooled(tail: Tail) -> Tail:
 
     def build(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Module]:
         return [nn.AdaptiveAvgPool2d(1), *tail(parts, (shape[0], 1, 1), classes, width)]
-
-    return build
-
-
-def fired(tail: Tail) -> Tail:
-    """Neurons, then `tail`: what ends a chain of pre-activation blocks."""
-
-    def build(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Module]:
-        return [parts.neuron(shape), *tail(parts, shape, classes, width)]
 
     return build
 

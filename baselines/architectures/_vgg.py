@@ -6,15 +6,16 @@ from collections.abc import Callable
 
 from torch import nn
 
-from baselines.architectures._layers import DropoutOverTime, Head, Tail, initialise, scaled
+from baselines.architectures._layers import Head, Tail, initialise, scaled
 from baselines.method import Parts, Shape
+from baselines.parts.dropout import DropoutOverTime
 
 POOL = 0
 
 
 def average_head(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Module]:
     """Global average pool and one linear layer ~ N(0, 0.01²)."""
-    return [Head(shape[0], classes, std=0.01)]
+    return [Head(parts, shape[0], classes, std=0.01)]
 
 
 def vgg(

@@ -56,7 +56,7 @@ def nf_resnet34(parts: Parts, shape: Shape, classes: int, width: float) -> nn.Mo
             shape = halved(shape) if stride == 2 else shape
             layers.append(block := NormaliserFreeBlock(parts, source, shape, stride, variance**0.5))
             variance = (variance if block.shortcut is None else 1.0) + ALPHA**2
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(shape[0], classes, bias=True, std=0.0)]
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(parts, shape[0], classes, bias=True, std=0.0)]
     return initialise(nn.Sequential(*layers))
 
 

@@ -6,13 +6,15 @@ last block mere subsampling; flatten, 1024 hidden neurons, one linear layer. Dro
 cited network has no normalisation: that is the method's. Source: the code of Enabling_Spikebased_Backpropagation.
 """
 
-from torch import Tensor, nn
+from torch import nn
 
 from baselines import ARCHITECTURES
-from baselines.architectures._layers import DropoutOverTime, halved, hidden_classifier, scaled
+from baselines.architectures._layers import halved, hidden_classifier, scaled
 from baselines.architectures._resnet import strided_shortcut
 from baselines.method import Parts, Shape
+from baselines.parts.dropout import DropoutOverTime
 from baselines.parts.neurons import Leak, Neuron
+from baselines.parts.wiring import Plan
 
 DROPOUT = 0.25
 BLOCKS = ((128, 1), (256, 2), (512, 1), (512, 2))
@@ -21,37 +23,21 @@ POOLING_NEURON = Neuron(charge=Leak(1.0), v_th=0.75)
 """Not one of the method's neurons: an MPBN, say, has no part in it."""
 
 
-class LateStrideBlock(nn.Module):
-    """A BasicBlock whose second convolution has the stride."""
-
-    def __init__(self, parts: Parts, source: Shape, shape: Shape, stride: int) -> None:
-        super().__init__()
-        channels = shape[0]
-        middle = (channels, *source[1:])
-        self.conv1 = parts.conv_norm(source[0], channels)
-        self.neuron1 = parts.neuron(middle)
-        self.conv2 = parts.conv_norm(channels, channels, stride=stride, branches=2)
-        self.shortcut = (
-            strided_shortcut(parts, shape, source[0], stride) if source[0] != channels else nn.AvgPool2d(1, stride)
-        )
-        self.neuron2 = parts.neuron(shape)
-        self.dropout1, self.dropout2 = (DropoutOverTime(DROPOUT, parts.timesteps) for _ in range(2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        s = self.dropout1(self.neuron1(self.conv1(x)))
-        return self.dropout2(self.neuron2(self.conv2(s) + self.shortcut(x)))
-
-
 def resnet11(parts: Parts, shape: Shape, classes: int, width: float) -> nn.Module:
     stem = parts.conv_norm(shape[0], scaled(64, width))
     shape = (scaled(64, width), *shape[1:])
-    layers: list[nn.Module] = [stem, parts.neuron(shape), DropoutOverTime(DROPOUT, parts.timesteps), nn.AvgPool2d(2)]
+    wiring = parts.method.wiring
+    layers = [stem, *wiring.ends_stem(parts, shape), DropoutOverTime(DROPOUT, parts.timesteps), nn.AvgPool2d(2)]
     shape = (shape[0], shape[1] // 2, shape[2] // 2)
     layers.append(POOLING_NEURON.build(shape, parts.timesteps, parts.surrogate))
     for channels, stride in BLOCKS:
         source, shape = shape, (scaled(channels, width), *shape[1:])
         shape = halved(shape) if stride == 2 else shape
-        layers.append(LateStrideBlock(parts, source, shape, stride))
+        changes = source[0] != shape[0]
+        path = strided_shortcut(parts, shape, source[0], stride) if changes else nn.AvgPool2d(1, stride)
+        plan = Plan(source=source, shape=shape, strides=(1, stride), dropout=(DROPOUT, DROPOUT))
+        layers.append(wiring.block(parts, plan, path))
+    layers += wiring.begins_tail(parts, shape)
     tail = hidden_classifier(1024, dropout=DROPOUT)(parts, shape, classes, width)
     network = nn.Sequential(*layers, *tail)
     for module in network.modules():

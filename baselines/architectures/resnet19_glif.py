@@ -18,7 +18,7 @@ from baselines.method import Parts, Shape
 
 def tail(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Module]:
     sizes = [shape[0], classes] if classes > 50 else [shape[0], scaled(256, width), classes]
-    layers = [linear(*pair, bias=False, std=0.01) for pair in pairwise(sizes)]
+    layers = [linear(parts, *pair, bias=False, std=0.01) for pair in pairwise(sizes)]
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), *layers]
 
 

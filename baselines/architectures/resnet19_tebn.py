@@ -10,9 +10,10 @@ from functools import partial
 from torch import nn
 
 from baselines import ARCHITECTURES
-from baselines.architectures._layers import DropoutOverTime, entries, linear, scaled
-from baselines.architectures._resnet import BasicBlock, normalised, resnet, same_size_stem, strided_shortcut
+from baselines.architectures._layers import entries, linear, scaled
+from baselines.architectures._resnet import normalised, resnet, same_size_stem, strided_shortcut
 from baselines.method import Parts, Shape
+from baselines.parts.dropout import DropoutOverTime
 
 
 def tail(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Module]:
@@ -21,9 +22,9 @@ def tail(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Modu
         nn.AvgPool2d(2),
         nn.Flatten(),
         DropoutOverTime(0.25, parts.timesteps),
-        linear(entries(pooled), hidden, bias=True),
+        linear(parts, entries(pooled), hidden, bias=True),
         DropoutOverTime(0.25, parts.timesteps),
-        linear(hidden, classes, bias=True),
+        linear(parts, hidden, classes, bias=True),
     ]
 
 
@@ -36,7 +37,7 @@ RESNET19_TEBN = ARCHITECTURES.register(
         stages=((128, 3, 1), (256, 3, 2), (512, 2, 2)),
         shortcut=partial(strided_shortcut, bias=True),
         identity=normalised,
-        block=partial(BasicBlock, bias=True),
+        bias=True,
         tail=tail,
     ),
 )

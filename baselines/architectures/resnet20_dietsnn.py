@@ -9,7 +9,7 @@ from functools import partial
 
 from baselines import ARCHITECTURES
 from baselines.architectures._layers import classifier
-from baselines.architectures._resnet import BasicBlock, resnet, same_size_stem, strided_shortcut
+from baselines.architectures._resnet import resnet, same_size_stem, strided_shortcut
 
 RESNET20_DIETSNN = ARCHITECTURES.register(
     "resnet20-dietsnn",
@@ -19,7 +19,7 @@ RESNET20_DIETSNN = ARCHITECTURES.register(
         stem_channels=64,
         stages=((64, 2, 1), (128, 2, 2), (256, 2, 2), (512, 2, 2)),
         shortcut=strided_shortcut,
-        block=partial(BasicBlock, dropout=0.2),
+        dropout=0.2,
         tail=classifier(bias=False, std=0.01),
     ),
 )

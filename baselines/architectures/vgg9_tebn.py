@@ -9,9 +9,10 @@ from functools import partial
 from torch import nn
 
 from baselines import ARCHITECTURES
-from baselines.architectures._layers import DropoutOverTime, Voting, entries, linear, scaled
+from baselines.architectures._layers import Voting, entries, linear, scaled
 from baselines.architectures._vgg import POOL, vgg
 from baselines.method import Parts, Shape
+from baselines.parts.dropout import DropoutOverTime
 
 LAYERS = (64, 64, POOL, 128, 128, POOL, 256, 256, 256, POOL)
 VOTES = 10
@@ -22,9 +23,9 @@ def tail(parts: Parts, shape: Shape, classes: int, width: float) -> list[nn.Modu
     return [
         nn.Flatten(),
         DropoutOverTime(0.25, parts.timesteps),
-        linear(entries(shape), hidden, bias=True),
+        linear(parts, entries(shape), hidden, bias=True),
         DropoutOverTime(0.25, parts.timesteps),
-        linear(hidden, VOTES * classes, bias=True),
+        linear(parts, hidden, VOTES * classes, bias=True),
         Voting(VOTES),
     ]
 

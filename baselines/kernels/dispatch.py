@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def backend_for(layer: SpikingNeuron, x: Tensor) -> Backend | None:
     """The back end that computes what `layer` would: a leaky, hard-reset neuron, plain, with MPBN, or folded."""
-    if x.dim() != 4 or x.dtype != torch.float32 or x.numel() == 0 or not _plain_parts(layer):
+    if x.dim() != 4 or x.dtype != torch.float32 or x.numel() == 0 or layer.observed or not _plain_parts(layer):
         return None
     if layer.training:
         trains = type(layer.fire) is neurons.Fire and temperature(layer.fire.surrogate) is not None
@@ -30,6 +30,8 @@ def backend_for(layer: SpikingNeuron, x: Tensor) -> Backend | None:
 
 def _plain_parts(layer: SpikingNeuron) -> bool:
     """Parts that back ends know, and nobody listens to what passes between them."""
+    if layer.receive is not None or layer.threshold is not None or not getattr(layer.fire, "strict", True):
+        return False
     parts = (layer.charge, layer.normalise, layer.fire, layer.reset)
     kinds = ((neurons.Leak,), (nn.Identity, MPBN), (neurons.Fire, neurons.FoldedFire), (neurons.HardReset,))
     known = all(type(part) in kind for part, kind in zip(parts, kinds, strict=True))

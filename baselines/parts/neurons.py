@@ -6,16 +6,30 @@ A neuron of the literature differs in what it plugs into the four places; none h
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from baselines.kernels import dispatch
 from baselines.kernels.recurrence import columns
+from baselines.parts import moments
 from baselines.parts.potential import NoNorm, PotentialNorm
 from baselines.parts.surrogates import Surrogate, spike
+from baselines.parts.thresholds import Constant, Learned, Threshold
+
+
+class Charge(Protocol):
+    def build(self, shape: tuple[int, int, int]) -> Callable[[Tensor, Tensor], Tensor]:
+        """v(t-1), x(t) -> u(t), all (B, C, H, W), for frames of `shape` (C, H, W)."""
+        ...
+
+
+class Reset(Protocol):
+    def build(self, threshold: nn.Module | float) -> Callable[[Tensor, Tensor], Tensor]:
+        """u(t), s(t) -> v(t), all (B, C, H, W); `threshold` is V, or the neuron's own threshold."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -23,6 +37,9 @@ class Leak:
     """u(t) = τ v(t-1) + x(t) (Eq. 1)."""
 
     tau: float = 0.25
+
+    def build(self, shape: tuple[int, int, int]) -> Leak:
+        return self
 
     def __call__(self, v: Tensor, x: Tensor) -> Tensor:
         return torch.add(x, v, alpha=self.tau)
@@ -34,26 +51,55 @@ class HardReset:
 
     detach: bool = False
 
+    def build(self, threshold: nn.Module | float) -> HardReset:
+        return self
+
     def __call__(self, u: Tensor, s: Tensor) -> Tensor:
         return u * (1 - (s.detach() if self.detach else s))
+
+
+@dataclass(frozen=True)
+class SoftReset:
+    """v(t) = u(t) - a s(t), where a is `amount`, or V itself where that is None."""
+
+    amount: float | Learned | None = None
+    detach: bool = False
+
+    def build(self, threshold: nn.Module | float) -> SoftReset:
+        """Raises TypeError where V is to be subtracted and changes with the spikes."""
+        if self.amount is not None:
+            return self
+        if not isinstance(threshold, float | Learned):
+            raise TypeError(f"a soft reset by V takes a constant or learned V, no {type(threshold).__name__}")
+        return replace(self, amount=threshold)
+
+    def __call__(self, u: Tensor, s: Tensor) -> Tensor:
+        a = self.amount.value() if isinstance(self.amount, Learned) else self.amount
+        assert a is not None, "build gives it V"
+        return u - a * (s.detach() if self.detach else s)
 
 
 Carry: TypeAlias = Literal["raw", "normalised"]
 """Which potential goes on to the next step: u(t) (Eq. 2), or z(t), with which MPBN no longer folds into V."""
 
 
-class Fire(nn.Module):
-    """s(t) = H(z(t) - V) with a surrogate gradient."""
+Place: TypeAlias = Literal["map", "inside", "hidden", "shortcut"]
+"""Where a layer of neurons stands: after a convolution, within a residual block, in a fully connected layer, on a
+shortcut. Some parts mean only some of them."""
 
-    def __init__(self, v_th: float, surrogate: Surrogate) -> None:
+
+class Fire(nn.Module):
+    """s(t) = H(z(t) - V) with a surrogate gradient; H(0) is 0 where `strict`, else 1."""
+
+    def __init__(self, v_th: float, surrogate: Surrogate, strict: bool = True) -> None:
         super().__init__()
-        self.v_th, self.surrogate = v_th, surrogate
+        self.v_th, self.surrogate, self.strict = v_th, surrogate, strict
 
     def forward(self, z: Tensor) -> Tensor:
-        return spike(z, self.v_th, self.surrogate)
+        return spike(z, self.v_th, self.surrogate, self.strict)
 
     def extra_repr(self) -> str:
-        return f"v_th={self.v_th}, surrogate={self.surrogate}"
+        return f"v_th={self.v_th}, surrogate={self.surrogate}" + ("" if self.strict else ", strict=False")
 
 
 class FoldedFire(nn.Module):
@@ -93,6 +139,10 @@ class FoldedFire(nn.Module):
 class SpikingNeuron(nn.Module):
     """A layer of neurons: currents (T·B, C, H, W) -> spikes of the same shape. Starts every call from v(0) = 0."""
 
+    place: Place = "map"
+    shows_potential = False
+    """Whether the spikes carry z along, as their attribute `potential`, for what follows the neuron."""
+
     def __init__(
         self,
         timesteps: int,
@@ -101,10 +151,14 @@ class SpikingNeuron(nn.Module):
         fire: nn.Module,
         reset: Callable[[Tensor, Tensor], Tensor],
         carry: Carry = "raw",
+        threshold: nn.Module | None = None,
+        receive: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
+        """`receive` takes the currents in, all steps at once, before the loop; it may differ from step to step."""
         super().__init__()
         self.timesteps, self.carry = timesteps, carry
         self.charge, self.normalise, self.fire, self.reset = charge, normalise, fire, reset
+        self.threshold, self.receive = threshold, receive
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.float() if x.dtype == torch.bfloat16 else x  # potentials are never kept in half precision
@@ -114,32 +168,63 @@ class SpikingNeuron(nn.Module):
 
     def loop(self, x: Tensor) -> Tensor:
         """The reference: any parts, any precision, autograd backward."""
-        currents = x.unflatten(0, (self.timesteps, -1))
-        v = torch.zeros_like(currents[0])
-        spikes = []
+        x = x if self.receive is None else self.receive(x)
+        currents, own = x.unflatten(0, (self.timesteps, -1)), self.threshold
+        v = a = torch.zeros_like(currents[0])
+        spikes, potentials = [], []
         for x_t in currents:
             u = self.charge(v, x_t)  # Eq. 1, Eq. 6
             z = self.normalise(u)  # Eq. 7; the identity without MPBN
-            s = self.fire(z)  # Eq. 8
+            compared = z if own is None else own(z, a)
+            s = self.fire(compared)  # Eq. 8
             v = self.reset(u if self.carry == "raw" else z, s)  # Eq. 2: on u, since only then MPBN folds into V
+            a = a if own is None else own.remember(a, s)  # type: ignore[operator]
             spikes.append(s)
-        return torch.cat(spikes)
+            if self.observed:
+                potentials.append(compared)
+        return self._shown(torch.cat(spikes), potentials)
+
+    def _shown(self, s: Tensor, potentials: list[Tensor]) -> Tensor:
+        """The spikes, after the potentials were shown to whom it concerns."""
+        if potentials:
+            z = torch.cat(potentials)
+            if moments.wanted():
+                moments.tell(z, self.fire.v_th, self.place)  # type: ignore[arg-type]
+            if self.shows_potential:
+                s.potential = z  # type: ignore[attr-defined]
+        return s
+
+    @property
+    def observed(self) -> bool:
+        """Whether somebody wants to see the potentials, which back ends keep to themselves."""
+        return self.shows_potential or moments.wanted()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neuron:
     """What is plugged into the recurrence. The default is the paper's LIF: τ = 0.25, V = 0.5, hard reset."""
 
-    charge: Callable[[Tensor, Tensor], Tensor] = field(default_factory=Leak)
+    charge: Charge = field(default_factory=Leak)
     normalise: PotentialNorm = field(default_factory=NoNorm)
     v_th: float = 0.5
-    reset: Callable[[Tensor, Tensor], Tensor] = field(default_factory=HardReset)
+    threshold: Threshold = field(default_factory=Constant)
+    strict: bool = True
+    """Whether it fires at u > V (Eq. 8), or at u >= V."""
+    reset: Reset = field(default_factory=HardReset)
     carry: Carry = "raw"
 
     def build(self, shape: tuple[int, int, int], timesteps: int, surrogate: Surrogate) -> SpikingNeuron:
         """A layer of neurons over one frame of `shape` (C, H, W)."""
-        fire = Fire(self.v_th, surrogate)
-        return SpikingNeuron(timesteps, self.charge, self.normalise.build(shape), fire, self.reset, self.carry)
+        threshold = self.threshold.build(shape, self.v_th)
+        return SpikingNeuron(
+            timesteps,
+            self.charge.build(shape),
+            self.normalise.build(shape),
+            Fire(self.v_th, surrogate, self.strict),
+            self.reset.build(self.v_th if threshold is None else threshold),
+            self.carry,
+            threshold,
+        )
 
 
 LIF = Neuron()

@@ -22,6 +22,14 @@ class Normalisation(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Unnormalised:
+    """y = x: the convolution's output is the current."""
+
+    def build(self, channels: int, timesteps: int, v_th: float, branches: int) -> nn.Module:
+        return nn.Identity()
+
+
 class JointBatchNorm(nn.BatchNorm2d):
     """torch's BN, and where several processes train together, over the samples of all."""
 

@@ -50,7 +50,13 @@ _waits: list[Callable[[dist.Work], None]] = []
 
 
 def batch_norm(
-    x: Tensor, running_mean: Tensor, running_var: Tensor, weight: Tensor, bias: Tensor, momentum: float, eps: float
+    x: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    momentum: float,
+    eps: float,
 ) -> Tensor:
     """λ (x - μ) / sqrt(σ² + ε) + β with the statistics of the batch, features along dimension 1 of `x`.
 
@@ -59,11 +65,39 @@ def batch_norm(
     """
     if not needed():
         return F.batch_norm(x, running_mean, running_var, weight, bias, True, momentum, eps)
+    bias = torch.zeros_like(weight) if bias is None else bias
     y, mean, unbiased = _SynchronisedBatchNorm.apply(x, weight, bias, eps)  # type: ignore[misc]
     with torch.no_grad():
         running_mean.lerp_(mean.to(running_mean.dtype), momentum)
         running_var.lerp_(unbiased.to(running_var.dtype), momentum)
     return y
+
+
+def mean_var(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of the batch, features along dimension 1 of `x`. Raises ProcessLost."""
+    if not needed():
+        var, mean = torch.var_mean(x, _others(x), correction=0)
+        return mean, var
+    return _SynchronisedMoments.apply(x)  # type: ignore[return-value]
+
+
+class _SynchronisedMoments(torch.autograd.Function):
+    """x -> mean and variance over all processes; what flows back is the sum of what each makes of them."""
+
+    @staticmethod
+    def forward(ctx, x):  # type: ignore[override]
+        count, mean, var = _over_all(*_moments(x))
+        ctx.save_for_backward(x, mean, count)
+        return mean.to(x.dtype), var.to(x.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gmean, gvar):  # type: ignore[override]
+        x, mean, count = ctx.saved_tensors
+        everyones = torch.stack([gmean, gvar]).to(torch.float64, copy=True)
+        collect(dist.all_reduce, everyones)
+        gmean, gvar = (everyones / count).to(x.dtype)
+        return _along(gmean, x) + 2 * _along(gvar, x) * (x - _along(mean.to(x.dtype), x))
 
 
 class _SynchronisedBatchNorm(torch.autograd.Function):

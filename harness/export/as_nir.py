@@ -72,7 +72,8 @@ class _Tracer(fx.Tracer):
     """Down to what has a node; any module of torch's, or that cannot be traced, is one step."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, LEAVES) or super().is_leaf_module(m, module_qualified_name)
+        known = isinstance(m, LEAVES) or getattr(m, "real_valued", False)
+        return known or super().is_leaf_module(m, module_qualified_name)
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,8 @@ class _Builder:
             raise _refused(name, "it carries the normalised potential, which folds into a leak and an offset a channel")
         if not (isinstance(module.charge, Leak) and isinstance(module.reset, HardReset)):
             raise _refused(name, "it is no leaky neuron with a hard reset")
+        if module.threshold is not None or module.receive is not None or not getattr(module.fire, "strict", True):
+            raise _refused(name, "NIR's neuron has no threshold that moves, no gates, and fires above V, not at it")
         if module.carry != "raw" or not isinstance(module.normalise, nn.Identity):
             raise _refused(name, "its potential is normalised, and that does not fold")
         shape, fire, decay = tuple(value.tensor.shape[1:]), module.fire, module.charge.tau
@@ -173,8 +176,9 @@ class _Builder:
             raise _refused(name, "it does not pad with zeros")
         bias = torch.zeros(module.out_channels) if module.bias is None else module.bias
         size = (int(value.tensor.shape[2]), int(value.tensor.shape[3]))
-        geometry = (module.stride, module.padding, module.dilation, module.groups)
-        return self.nir.Conv2d(size, _array(module.weight), *geometry, _array(bias))
+        weight, groups = _dense(module)
+        geometry = (module.stride, module.padding, module.dilation, groups)
+        return self.nir.Conv2d(size, _array(weight), *geometry, _array(bias))
 
     def _pool(self, name: str, value: _Value, kernel: Any, stride: Any = None, padding: Any = 0) -> _Value:
         pair = [np.array(_numbers(v)) for v in (kernel, stride or kernel, padding)]
@@ -192,6 +196,16 @@ class _Builder:
         self.nodes[name] = node
         self.edges += [(source, name) for source in value.sources]
         return name
+
+
+def _dense(module: nn.Conv2d) -> tuple[Tensor, int]:
+    """Weight and groups; one filter a channel is written out with zeros: NIR's reader takes groups for channels."""
+    if not module.groups == module.in_channels == module.out_channels > 1:
+        return module.weight, module.groups
+    dense = module.weight.new_zeros(module.out_channels, module.in_channels, *module.kernel_size)
+    each = torch.arange(module.groups)
+    dense[each, each] = module.weight[:, 0]
+    return dense, 1
 
 
 def _passes(module: nn.Module, value: _Value) -> bool:

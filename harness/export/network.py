@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from baselines.folding import fold_leaks, fold_norms, fold_thresholds
+from baselines import remains
 from baselines.network import Network
 from baselines.parts.neurons import SpikingNeuron
 from harness.measure import trained
@@ -42,7 +42,7 @@ def few(images: Tensor, count: int) -> Tensor:
 
 def folded(network: Network) -> Network:
     """Of convolutions, thresholds and resets alone; float32."""
-    return fold_norms(fold_leaks(fold_thresholds(network.in_precision("float32")))).eval()
+    return remains.folded(network.in_precision("float32")).eval()
 
 
 class Unrolled(nn.Module):

@@ -108,7 +108,7 @@ def _folded(network: Network) -> Network | None:
 
 def _step(network: Network, images: Tensor, labels: Tensor) -> None:
     network.zero_grad()
-    network.method.objective(network(images), labels).backward()
+    network.loss(network(images), labels).backward()
 
 
 @torch.inference_mode()

@@ -86,7 +86,7 @@ class Stepper:
         return _plainly(self.network, images) if self.variant.plain else self.network(images)
 
     def _loss(self) -> Tensor:
-        return self.network.method.objective(self.logits(), self.labels)
+        return self.network.loss(self.logits(), self.labels)
 
     def _backend(self) -> AbstractContextManager[object]:
         forced = self.variant.backend

@@ -51,8 +51,9 @@ def operations(
     """Operations of `network` on frames of `shape`, where its layers of neurons fire at `rates` (spikes an element and
     step, by the layer's name).
 
-    Every layer of neurons puts out its rate, every convolution and linear layer NaN: so the input of a layer is NaN
-    where currents or pixels reach it, else the mean number of spikes an element, through pools and sums. Borders count
+    Every layer of neurons puts out its rate, every convolution and linear layer NaN, and so does what makes real values
+    of spikes: so the input of a layer is NaN where currents, pixels or real values reach it, else the mean number of
+    spikes an element, through pools and sums. Borders count
     as the inside does. A `still` image is the same at every step, so its first layer is counted once. Biases,
     normalisations and the neurons' own arithmetic are not counted, as is usual. Raises KeyError for a layer without
     a rate.
@@ -61,6 +62,8 @@ def operations(
     kinds = (nn.Conv2d, nn.Linear)
     hooks = [m.register_forward_hook(counted.synapse) for m in network.body.modules() if isinstance(m, kinds)]
     hooks += [layer.register_forward_hook(_constant(rates[name])) for name, layer in network.spiking_layers().items()]
+    real = [module for module in network.body.modules() if getattr(module, "real_valued", False)]
+    hooks += [module.register_forward_hook(_constant(math.nan)) for module in real]
     training = network.training
     try:
         network.eval()
@@ -93,4 +96,12 @@ class _Counter:
 
 
 def _constant(rate: float) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
-    return lambda layer, inputs, output: torch.full_like(output, rate)
+    """In the place of what the module has put out; the potentials that spikes may carry along stay with them."""
+
+    def replaced(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        constant = torch.full_like(output, rate)
+        if (potential := getattr(output, "potential", None)) is not None:
+            constant.potential = potential  # type: ignore[attr-defined]
+        return constant
+
+    return replaced

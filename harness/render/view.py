@@ -21,6 +21,7 @@ TONES: dict[str, Tone] = {
     Verdict.INCOMPLETE: "open",
     Verdict.UNLIKE: "open",
     Verdict.NOT_COMPARABLE: "plain",
+    Verdict.OTHER_RECIPE: "plain",
     Verdict.UNPUBLISHED: "plain",
 }
 COLUMNS = (
@@ -188,7 +189,8 @@ def _notes(plan: Plan, shown: Sequence[Shown]) -> list[str]:
     trained = [s for s in shown if s.line.cells]
     if not any(s.summary.accuracies for s in trained):
         return [*plan.table.footnote, *troubles, *_nothing_yet(trained)]
-    return [*plan.table.footnote, *troubles, _which_epoch(trained), *_contrasts(shown), *_limits(plan, trained)]
+    told = [_which_epoch(trained), *_contrasts(shown), *_other_recipes(shown), *_limits(plan, trained)]
+    return [*plan.table.footnote, *troubles, *told]
 
 
 def _unlike(shown: Sequence[Shown]) -> list[str]:
@@ -221,6 +223,15 @@ def _which_epoch(trained: Sequence[Shown]) -> str:
         return text + "."
     gap = statistics.fmean(best) - statistics.fmean(last)
     return f"{text} (the last epoch is {gap:.2f} points lower on average)."
+
+
+def _other_recipes(shown: Sequence[Shown]) -> list[str]:
+    if not any(row.summary.verdict == Verdict.OTHER_RECIPE for row in shown):
+        return []
+    return [
+        f"{Verdict.OTHER_RECIPE}: the printed number was made by its own paper's recipe and network, not by this one; "
+        "measured is that paper's idea, trained as every row here. Compare measured numbers with each other."
+    ]
 
 
 def _contrasts(shown: Sequence[Shown]) -> list[str]:

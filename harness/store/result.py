@@ -54,7 +54,7 @@ class FoldProof(Record, frozen=True):
     """That one fold changed nothing: the network before and after it, on the same real test batches."""
 
     fold: str
-    """Which re-parameterisation: `mpbn-threshold`, `mpbn-leak`, `norm-conv`."""
+    """Which re-parameterisation: `mpbn-threshold`, `mpbn-leak`, `norm-conv`, `coefficient`."""
     precision: Literal["float32", "float64"]
     samples: Count
     layers: tuple[LayerCheck, ...]
@@ -73,12 +73,18 @@ class FoldProof(Record, frozen=True):
         return sum(layer.mismatches for layer in self.layers)
 
 
+REAL = 1e-6
+"""Most that the logits of an exact fold may differ: layers that pass on real values are compared by what they make."""
+
+
 def objection(layers: Iterable[LayerCheck], exact: bool, difference: float) -> str:
     """Why these counts prove nothing or the opposite; empty if they prove the fold."""
     layers = tuple(layers)
     wrong = sum(layer.mismatches for layer in layers)
     if exact and wrong:
         return f"{wrong} of {sum(layer.neurons for layer in layers)} spikes differ"
+    if exact and difference > REAL:
+        return f"no spike differs, but a logit does, by {difference:.1e}"
     for layer in layers:
         if layer.spikes in (0, layer.neurons):
             state = "never fires" if layer.spikes == 0 else "always fires"
@@ -107,6 +113,8 @@ class Result(Record, frozen=True, kw_only=True):
     """Training time, all attempts together."""
     resumed: Count = 0
     """How often it was taken up again from a checkpoint."""
+    remains: tuple[str, ...] = ()
+    """What folding leaves for inference beside convolutions and plain neurons, and what it costs."""
     attempts: tuple[dict[str, Told | dict[str, Told]], ...] = ()
     """What `environment` was in the attempts before the last one, whose work it went on with."""
 

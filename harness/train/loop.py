@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -59,10 +60,12 @@ def train(
             rate = schedule(epoch)
 
             network.train()
+            first = first_loss(network, data, recipe, seed, epoch, group)
+            network.begin_epoch(epoch, recipe.epochs, None if now.batches else first)
             share = data.train.epoch(seed, epoch, recipe.batch, start=now.batches, share=group.share)
             for images, labels in share:
                 logits = network(images)
-                loss = network.method.objective(logits, labels)
+                loss = network.loss(logits, labels)
                 optimiser.zero_grad(set_to_none=True)
                 whole = min(recipe.batch, data.train.samples - now.batches * recipe.batch)
                 backward(loss, logits, len(labels) / whole, network, group)
@@ -103,10 +106,28 @@ def kept(network: Network, optimiser: torch.optim.Optimizer, checkpoint: Checkpo
     return state
 
 
+def first_loss(
+    network: Network, data: Data, recipe: Recipe, seed: int, epoch: int, group: Group
+) -> Callable[[], Tensor]:
+    """The loss of the epoch's first batch, or of this process's part of it; nothing is drawn until it is called."""
+
+    @cache
+    def batch() -> tuple[Tensor, Tensor]:
+        return next(data.train.epoch(seed, epoch, recipe.batch, share=group.share))
+
+    def loss() -> Tensor:
+        images, labels = batch()
+        logits = network(images)
+        part = len(labels) / min(recipe.batch, data.train.samples)
+        return network.loss(logits, labels) * part if part else network.nothing(logits)
+
+    return loss
+
+
 def backward(loss: Tensor, logits: Tensor, part: float, network: Network, group: Group) -> None:
     """Gradients of the mean loss over the whole batch, of which this process holds `part` (0 to 1), maybe nothing."""
     if group.size > 1:
-        loss = loss * part if part else logits.sum() * 0.0  # the mean over nothing is NaN
+        loss = loss * part if part else network.nothing(logits)  # the mean over nothing is NaN
     loss.backward()
     group.sum_gradients(network.parameters())
 

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from baselines.absorbing import coefficients, fold_coefficients
 from baselines.folding import fold_leaks, fold_norms, fold_thresholds, has_foldable_leak, has_foldable_threshold
 from baselines.network import Network
 from harness.store.result import FoldProof, LayerCheck, objection
@@ -21,8 +22,9 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 def prove(network: Network, batches: Batches) -> tuple[FoldProof, ...]:
     """Every fold that `network` admits, each proved by itself, in float32 and in float64.
 
-    MPBN into thresholds is claimed to be exact in both. MPBN that is carried into the leak, and normalisation into
-    convolutions, round: in float32 spikes that sit on the threshold may flip and are counted; in float64 not one may.
+    MPBN into thresholds is claimed to be exact in both. MPBN that is carried into the leak, normalisation into
+    convolutions, and coefficients into what receives them, round: in float32 spikes that sit on the threshold may flip
+    and are counted; in float64 not one may.
     """
     batches = list(batches)
     networks: dict[Precision, Network] = {"float32": network, "float64": copy.deepcopy(network).double()}
@@ -34,9 +36,11 @@ def prove(network: Network, batches: Batches) -> tuple[FoldProof, ...]:
         if any(has_foldable_leak(module) for module in network.modules()):
             before, folded = folded, fold_leaks(folded)
             proofs.append(compare(before, folded, batches, "mpbn-leak", precision, exact=precision == "float64"))
-        proofs.append(
-            compare(folded, fold_norms(folded), batches, "norm-conv", precision, exact=precision == "float64")
-        )
+        before, folded = folded, fold_norms(folded)
+        proofs.append(compare(before, folded, batches, "norm-conv", precision, exact=precision == "float64"))
+        if coefficients(network.body):
+            before, folded = folded, fold_coefficients(folded)
+            proofs.append(compare(before, folded, batches, "coefficient", precision, exact=precision == "float64"))
     return tuple(proofs)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 
 from baselines import kernels
+from baselines import remains as inference
 from baselines.network import Network
 from baselines.recompute import Recompute
 from harness import durable, environment, opened
@@ -166,6 +167,7 @@ def attempt(work: Work, beat: Callable[[], None], log: Callable[[str], None]) ->
         finished=now(),
         seconds=sum(state.curve.seconds),
         resumed=state.resumed,
+        remains=inference.remains(inference.folded(network)),
     )
 
 
@@ -228,7 +230,7 @@ def time_step(cell: Cell, data_root: Path | None, steps: int = 3, recompute: Rec
     seconds = {"train": [], "test": []}
     for _, (images, labels) in zip(range(steps), data.train.epoch(cell.seed, 0, cell.recipe.batch), strict=False):
         start = time.perf_counter()
-        network.method.objective(network(images), labels).backward()
+        network.loss(network(images), labels).backward()
         synchronise()
         seconds["train"].append(time.perf_counter() - start)
     network.eval()

@@ -12,11 +12,8 @@ from typing import TYPE_CHECKING
 
 from harness import amounts, environment
 from harness.errors import UserError, UserErrors
-<<<<<<< HEAD
-from harness.jobs import fronts
-=======
 from harness.forecast import remainder
->>>>>>> 54c5401 (One rule for trees in tests; recordings exported in every form; figures from small sets; a last batch of one sample is foretold)
+from harness.jobs import fronts
 from harness.plan import Identify, Plan, State, naming, state
 from harness.plugins import absolute
 from harness.spec import Cell
@@ -44,13 +41,9 @@ def train(options: argparse.Namespace, say: Say, make: Make | None = None) -> Se
     able = [cell for cell in cells if cell.dataset not in missing]
     if missing and not able and not any(state(plan, store).done for plan in plans):
         raise UserErrors(missing.values())
-<<<<<<< HEAD
-    if able:
-        say(store.problems)
-=======
     able, vain = _apart(able, options.data)
-    say([*store.problems, *vain])
->>>>>>> 54c5401 (One rule for trees in tests; recordings exported in every form; figures from small sets; a last batch of one sample is foretold)
+    if able or vain:
+        say([*store.problems, *vain])
     ended = _launch(able, plans, store, options) if able else {}
     return _seen_again(plans, options, ended, [*_wanted(missing, plans, store), *vain])
 

@@ -86,6 +86,8 @@ def sections(cell: Cell, store: Store) -> Iterator[tuple[str, str]]:
     if isinstance(outcome, Result):
         yield "curve", curve(outcome)
         yield "fold proofs", columns([_proof(proof) for proof in outcome.proofs]) or "none"
+        if outcome.remains:
+            yield "what does not fold, and costs at inference", "\n".join(outcome.remains)
         yield "samples", columns([(name, _value(said)) for name, said in outcome.samples.items()])
         yield "provenance", columns([(name, _value(said)) for name, said in outcome.environment.items() if said])
     if isinstance(outcome, Failure) and outcome.traceback:

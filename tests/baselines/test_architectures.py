@@ -16,6 +16,7 @@ from baselines.parts.neurons import Leak, Neuron
 from baselines.parts.potential import MPBN
 from baselines.parts.standardised import StandardisedConv2d
 from baselines.parts.surrogates import STE
+from baselines.parts.wiring import AddAfter, PreActivation
 from harness.train.proof import prove
 
 COUNTS = [
@@ -32,10 +33,10 @@ COUNTS = [
     ("resnet19", (2, 48, 48), 10, 12_557_578, 10_496, 5139.14, 17, 4_480, 3_244_032),
     ("resnet18", (3, 224, 224), 1000, 11_679_912, 9_600, 1814.07, 17, 3_904, 2_308_096),
     ("resnet34", (3, 224, 224), 1000, 21_780_648, 17_024, 3663.76, 33, 7_616, 3_562_496),
-    ("sew-resnet18", (3, 224, 224), 1000, 11_679_912, 9_600, 1814.07, 20, 4_800, 2_483_712),
-    ("sew-resnet34", (3, 224, 224), 1000, 21_780_648, 17_024, 3663.76, 36, 8_512, 3_738_112),
-    ("ms-resnet18", (3, 224, 224), 1000, 11_684_008, 9_728, 1826.92, 17, 3_904, 2_308_096),
-    ("ms-resnet34", (3, 224, 224), 1000, 21_784_744, 17_152, 3676.61, 33, 7_616, 3_562_496),
+    ("resnet18-sew", (3, 224, 224), 1000, 11_679_912, 9_600, 1814.07, 20, 4_800, 2_483_712),
+    ("resnet34-sew", (3, 224, 224), 1000, 21_780_648, 17_024, 3663.76, 36, 8_512, 3_738_112),
+    ("resnet18-ms", (3, 224, 224), 1000, 11_684_008, 9_728, 1826.92, 17, 3_904, 2_308_096),
+    ("resnet34-ms", (3, 224, 224), 1000, 21_784_744, 17_152, 3676.61, 33, 7_616, 3_562_496),
     ("nf-resnet34", (3, 224, 224), 1000, 21_789_160, 8_512 + 16, 3663.76, 32, 7_104, 2_935_296),
     ("plifnet", (3, 32, 32), 10, 36_715_264, 3_072, 1701.78, 8, None, 985_188),
     ("plifnet-dvs", (2, 128, 128), 10, 17_426_688, 1_024, 847.45, 6, None, 2_787_428),
@@ -59,9 +60,17 @@ COUNTS = [
     ("vgg9-bntt", (3, 32, 32), 10, 5_938_880, 2 * 2_176, None, 8, 2_176, None),
     ("vgg11-bntt", (3, 32, 32), 100, 11_724_480, 2 * 6_848, None, 9, 6_848, None),
     ("vgg9-tebn", (3, 32, 32), 10, 6_033_316, 2_304, None, 7, 1_152, None),
+    ("liafnet", (2, 48, 48), 10, 1_573_418, 960, None, 5, 992, None),
     ("densenet-ltmd", (3, 32, 32), 10, 6_745_610, 74_560, None, 101, None, None),
 ]
 IDS = [f"{name}-{shape[0]}x{shape[1]}-{classes}" for name, shape, classes, *_ in COUNTS]
+WIRINGS = {
+    "resnet18-sew": AddAfter(),
+    "resnet34-sew": AddAfter(),
+    "resnet18-ms": PreActivation(),
+    "resnet34-ms": PreActivation(),
+}
+"""How the cited networks are wired, where the paper's are not."""
 POOLING_NEURONS = {"resnet11": (64, 16, 16)}
 """Neurons that are none of the method's, which the sheet does not count."""
 
@@ -83,6 +92,9 @@ def test_counts_of_the_fact_sheet(row: tuple) -> None:
     methods = {key: METHODS.get(key) for key in ("vanilla", "mpbn", "mpbn-element")}
     if rest == 0:
         methods = {key: replace(method, normalisation=NoNormalisation()) for key, method in methods.items()}
+
+    if name in WIRINGS:
+        methods = {key: replace(method, wiring=WIRINGS[name]) for key, method in methods.items()}
 
     def on_paper(method: str) -> Network:  # shapes only: nothing is computed
         with torch.device("meta"):
@@ -136,7 +148,7 @@ def train_a_step(network: Network, images: torch.Tensor, labels: torch.Tensor) -
     """One step of SGD; every parameter gets a gradient."""
     logits = network(images)
     assert logits.shape == (network.timesteps, len(labels), 3)
-    network.method.objective(logits, labels).backward()
+    network.loss(logits, labels).backward()
     assert not [name for name, p in network.named_parameters() if p.grad is None]
     with torch.no_grad():
         for p in network.parameters():
@@ -203,7 +215,7 @@ def spikingjelly_network(name: str) -> tuple[nn.Module, float]:
     from spikingjelly.activation_based import functional, neuron, surrogate
     from spikingjelly.activation_based.model import ms_resnet, sew_resnet
 
-    if name == "ms-resnet18":
+    if name == "resnet18-ms":
         return ms_resnet.ms_resnet18(T=2, num_classes=5), 0.25
     theirs = sew_resnet.sew_resnet18(
         cnf="ADD", num_classes=5, spiking_neuron=neuron.IFNode, surrogate_function=surrogate.Rect()
@@ -212,13 +224,13 @@ def spikingjelly_network(name: str) -> tuple[nn.Module, float]:
     return theirs, 1.0
 
 
-@pytest.mark.parametrize("name", ["sew-resnet18", "ms-resnet18"])
+@pytest.mark.parametrize("name", ["resnet18-sew", "resnet18-ms"])
 def test_wiring_equals_spikingjelly(name: str) -> None:
     """The same weights in both, parameter after parameter: the same class scores in training mode, float64."""
     torch.manual_seed(0)
     theirs, decay = spikingjelly_network(name)
     theirs = theirs.double()
-    method = Method(neuron=Neuron(charge=Leak(decay), v_th=1.0 if decay == 1 else 0.5))
+    method = Method(neuron=Neuron(charge=Leak(decay), v_th=1.0 if decay == 1 else 0.5), wiring=WIRINGS[name])
     ours = build(method, name, shape=(3, 64, 64), classes=5, timesteps=2).double()
     with torch.no_grad():
         for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
@@ -226,13 +238,13 @@ def test_wiring_equals_spikingjelly(name: str) -> None:
             q.uniform_(0.5, 1.5) if q.dim() == 1 else None
             p.copy_(q)
         images = torch.randn(3, 3, 64, 64, dtype=torch.float64)
-        scores = theirs(images if name == "ms-resnet18" else images.repeat(2, 1, 1, 1, 1))
+        scores = theirs(images if name == "resnet18-ms" else images.repeat(2, 1, 1, 1, 1))
         scores = scores.mean(0) if scores.dim() == 3 else scores
         torch.testing.assert_close(ours.predict(images), scores, rtol=1e-9, atol=1e-9)
 
 
 def test_dropout_keeps_its_mask_over_time() -> None:
-    from baselines.architectures._layers import DropoutOverTime
+    from baselines.parts.dropout import DropoutOverTime
 
     torch.manual_seed(0)
     layer, x = DropoutOverTime(0.25, 3), torch.ones(3 * 400, 10)

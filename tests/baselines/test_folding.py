@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from baselines import ARCHITECTURES, METHODS, build
 from baselines.folding import (
+    ConvPerStep,
     FoldedFire,
     FoldedLeak,
     affine,
@@ -29,16 +30,25 @@ from baselines.folding import (
 )
 from baselines.method import ConvNorm
 from baselines.network import Network
+from baselines.parts.gated import Gated
+from baselines.parts.leaks import FreeLeak, SigmoidLeak
 from baselines.parts.neurons import LIF
+from baselines.parts.normalisations import TemporalEffectiveBatchNorm
+from baselines.parts.per_step import SecondMomentNorm
 from baselines.parts.potential import MPBN
+from baselines.parts.rectified import Rectificator
 from baselines.parts.surrogates import STE
+from baselines.parts.thresholds import Learned
 
 FOLDABLE = list(METHODS)
 MPBN_METHODS = ["mpbn", "mpbn-element"]
 
 
 def scrambled(network: Network, seed: int = 0, scale: float = 1.0) -> Network:
-    """Every normaliser with random λ (some 0, some 1e-6, half negative), β, μ, σ²: training could lead anywhere."""
+    """Every parameter drawn at random, λ of normalisers some 0, some 1e-6, half negative: training could lead anywhere.
+
+    Weights of convolutions and linear layers are random as they are.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def draw(p: Tensor) -> Tensor:
@@ -48,11 +58,20 @@ def scrambled(network: Network, seed: int = 0, scale: float = 1.0) -> Network:
         for module in network.modules():
             if isinstance(module, MPBN | nn.BatchNorm2d):
                 module.weight.copy_(draw(module.weight) * scale)
-                module.bias.copy_(draw(module.bias) * 0.5)
+                if module.bias is not None:
+                    module.bias.copy_(draw(module.bias) * 0.5)
                 module.running_mean.copy_(draw(module.running_mean) * 0.3)
                 module.running_var.copy_(draw(module.running_var).square() + 0.05)
             if isinstance(module, MPBN):
                 module.weight[::7], module.weight[1::7] = 0.0, 1e-6
+            if isinstance(module, SecondMomentNorm):
+                module.weight.copy_(draw(module.weight) * scale)
+                module.running_moment.copy_(draw(module.running_moment).square() + 0.05)
+            if isinstance(module, Learned | Gated | SigmoidLeak | FreeLeak):
+                for parameter in module.parameters():
+                    parameter.add_(draw(parameter) * 0.3)
+            if isinstance(module, TemporalEffectiveBatchNorm):
+                module.p.copy_(draw(module.p))
     return network.eval()
 
 
@@ -249,6 +268,87 @@ def test_affine_is_batch_norm() -> None:
 def test_lif_without_mpbn_keeps_its_threshold() -> None:
     layer = LIF.build((2, 2, 2), 2, STE())
     assert fold_layer(layer).fire.v_th == 0.5
+
+
+# --- thresholds that are learned, potentials that are rectified -------------------------------------------------------
+
+COMPARING = ["ltmd", "diet-snn", "glif", "inflor-snn"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("method", COMPARING)
+def test_a_learned_threshold_or_a_rectified_potential_folds_exactly(method: str, dtype: torch.dtype) -> None:
+    """Into one comparison of u with a number, on potentials at the threshold and beside it too."""
+    network = scrambled(tiny(method, timesteps=4).to(dtype))
+    folded = fold_thresholds(network)
+    for layer in folded.spiking_layers().values():
+        assert isinstance(layer.fire, FoldedFire) and isinstance(layer.normalise, nn.Identity)
+        assert layer.threshold is None
+    assert not any(isinstance(module, Learned | Rectificator) for module in folded.modules())
+    images = torch.randn(8, 2, 16, 16, dtype=dtype)
+    pairs = list(zip(spikes(network, images), spikes(folded, images), strict=True))
+    assert sum(0 < before.sum() < before.numel() for before, _ in pairs) > len(pairs) / 2
+    assert all(torch.equal(before, after) for before, after in pairs)
+    with torch.no_grad():
+        assert torch.equal(network(images), folded(images))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("v_th", [0.3, 0.1, 1e-3, 7.0, -0.4])
+def test_the_very_float_at_which_a_learned_threshold_is_passed(v_th: float, dtype: torch.dtype) -> None:
+    """One step, so that u = x: on θ silent, on the next float above (below, where V is negative) a spike."""
+    layer = METHODS.get("diet-snn").neuron.build((3, 1, 1), 1, STE()).to(dtype).eval()
+    with torch.no_grad():
+        layer.threshold.w.fill_(v_th)  # type: ignore[union-attr, operator]
+    folded = fold_thresholds(Network(METHODS.get("vanilla"), layer, 1)).body
+    theta = (folded.fire.threshold * (1 if folded.fire.sign is None else folded.fire.sign)).view(1, 3, 1, 1)  # type: ignore
+    beyond = torch.nextafter(theta, theta + math.copysign(1, v_th))
+    for form in (layer, folded):
+        with torch.no_grad():
+            assert form(theta).tolist() != form(beyond).tolist() and not form(theta).any()
+    assert float(theta.max()) == pytest.approx(v_th, rel=1e-6)
+    assert folded.reset.amount == float(layer.threshold.w.detach())  # type: ignore[union-attr, operator, arg-type]
+
+
+def test_a_neuron_that_fires_on_the_threshold_folds_to_the_float_below() -> None:
+    spec = replace(METHODS.get("ltmd").neuron, strict=False)
+    layer = spec.build((1, 1, 1), 1, STE()).eval()
+    folded = fold_thresholds(Network(METHODS.get("vanilla"), layer, 1)).body
+    theta = folded.fire.threshold.view(1, 1, 1, 1)  # type: ignore[union-attr]
+    with torch.no_grad():
+        assert folded(theta).item() == layer(theta).item() == 0
+        above = torch.nextafter(theta, theta + 1)
+        assert folded(above).item() == layer(above).item() == 1
+
+
+def test_a_rectified_potential_is_compared_with_a_half() -> None:
+    """φ rises and φ(1/2) = 1/2: nothing is left of it (the fact sheet's note)."""
+    layer = METHODS.get("inflor-snn").neuron.build((2, 1, 1), 1, STE()).eval()
+    for dtype in (torch.float32, torch.float64):
+        folded = fold_thresholds(Network(METHODS.get("vanilla"), layer.to(dtype), 1)).body
+        assert folded.fire.threshold.flatten().tolist() == [0.5, 0.5]  # type: ignore[union-attr]
+    grid = torch.linspace(-5, 5, 100_001).view(1, 1, 1, -1)
+    assert torch.equal(layer.float()(grid), (grid > 0.5).float())
+
+
+def test_an_adaptive_threshold_stays() -> None:
+    layer = METHODS.get("lsnn").neuron.build((2, 2, 2), 2, STE())
+    assert not has_foldable_threshold(layer) and fold_layer(layer).threshold is not None
+
+
+def test_a_learned_threshold_that_is_not_finite_is_refused() -> None:
+    layer = METHODS.get("ltmd").neuron.build((2, 1, 1), 2, STE())
+    with torch.no_grad():
+        layer.threshold.w.fill_(math.nan)  # type: ignore[union-attr, operator]
+    with pytest.raises(ValueError, match="not finite"):
+        fold_layer(layer)
+
+
+@pytest.mark.parametrize("method", ["bntt", "psp-bn"])
+def test_statistics_of_each_step_fold_into_weights_of_each(method: str) -> None:
+    network = fold_norms(scrambled(tiny(method)))
+    assert any(isinstance(module, ConvPerStep) for module in network.modules())
+    assert not any(isinstance(m, ConvPerStep) for m in fold_norms(scrambled(tiny("psp-bn-joint"))).modules())
 
 
 def test_a_neuron_that_carries_the_normalised_potential_does_not_fold_into_its_threshold_alone() -> None:

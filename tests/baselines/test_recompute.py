@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baselines import build
+from baselines import METHODS, build
 from baselines.kernels import compiled
 from baselines.network import Network
 from baselines.parts.convolution import AvgPool2d, Conv2d
@@ -21,7 +21,7 @@ def step(network: Network, recompute: Recompute) -> dict[str, Tensor]:
     network.recompute = recompute
     torch.manual_seed(3)
     images = torch.randn(12, 2, 32, 32, requires_grad=True)
-    network.method.objective(network(images), torch.arange(12) % 5).backward()
+    network.loss(network(images), torch.arange(12) % 5).backward()
     return {
         "images": images.grad,
         **{name: p.grad for name, p in network.named_parameters()},
@@ -49,16 +49,27 @@ def test_recomputing_changes_no_bit(method: str, architecture: str, recompute: R
     assert [name for name in kept if not torch.equal(kept[name], again[name])] == []
 
 
-@pytest.mark.parametrize("architecture", ["sew-resnet18", "resnet11", "resnet20"])
-def test_recomputing_in_bfloat16_changes_no_bit(architecture: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "architecture"), [("sew-resnet", "resnet18-sew"), ("mpbn", "resnet11"), ("mpbn", "resnet20")]
+)
+def test_recomputing_in_bfloat16_changes_no_bit(method: str, architecture: str) -> None:
     """Input that two layers of a segment read is rounded for each of them, as where nothing is repeated."""
     torch.manual_seed(0)
-    network = build("mpbn", architecture, shape=(2, 32, 32), classes=5, timesteps=2, width=0.1)
+    network = build(method, architecture, shape=(2, 32, 32), classes=5, timesteps=2, width=0.1)
     network = network.in_precision("bfloat16")
     kept = step(network, "nothing")
     for recompute in ("neurons", "everything"):
         again = step(network, recompute)
         assert [name for name in kept if not torch.equal(kept[name], again[name])] == []
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_recomputing_changes_no_bit_of_any_method(method: str) -> None:
+    """In a residual network of a few channels; moments of potentials, where a penalty wants them, included."""
+    torch.manual_seed(0)
+    network = build(method, "resnet20", shape=(2, 32, 32), classes=5, timesteps=2, width=0.04)
+    kept, again = step(network, "nothing"), step(network, "everything")
+    assert [name for name in kept if not torch.equal(kept[name], again[name])] == []
 
 
 def kept_bytes(network: Network, images: Tensor) -> int:

@@ -42,17 +42,18 @@ def seen(method: str, architecture: str, timesteps: int = 2, size: int = 32, **c
 
 
 @pytest.mark.parametrize(
-    ("architecture", "low", "high"),
+    ("method", "architecture", "low", "high"),
     [
-        ("resnet20", 0.9999, 1.0001),
-        ("vgg11", 0.9999, 1.0001),
-        ("resnet18", 0.99, 1.01),  # its padded pool weighs the border less
-        ("sew-resnet18", 0.5, 1.0),  # its maximum pool lets more through than the rate before it
+        ("mpbn", "resnet20", 0.9999, 1.0001),
+        ("mpbn", "vgg11", 0.9999, 1.0001),
+        ("sew-resnet", "resnet20", 0.9999, 1.0001),  # sums of spikes count as often as they were added
+        ("mpbn", "resnet18", 0.99, 1.01),  # its padded pool weighs the border less
+        ("sew-resnet", "resnet18-sew", 0.5, 1.0),  # its maximum pool lets more through than the rate before it
     ],
 )
-def test_accumulates_are_those_that_the_spikes_make(architecture: str, low: float, high: float) -> None:
+def test_accumulates_are_those_that_the_spikes_make(method: str, architecture: str, low: float, high: float) -> None:
     """Every synapse but the first: mean input x synapses, T times."""
-    network, rates, inputs = seen("mpbn", architecture)
+    network, rates, inputs = seen(method, architecture)
     first, *rest = inputs
     found = operations(network, (3, 32, 32), rates)
     assert low < found.acs / (2 * sum(inputs[name] for name in rest)) < high
@@ -70,11 +71,22 @@ def test_event_frames_are_multiplied_at_every_step() -> None:
 
 def test_currents_are_multiplied_wherever_they_go() -> None:
     """MS-ResNet adds currents to currents: its shortcuts see no spikes."""
-    network, rates, _ = seen("vanilla", "ms-resnet18", timesteps=2)
+    network, rates, _ = seen("ms-resnet", "resnet18", timesteps=2)
     found = operations(network, (3, 32, 32), rates)
     stem = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
     shortcuts = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1)]
     assert shortcuts and found.macs > stem.weight.numel() * (32 // stem.stride[0]) ** 2
+
+
+@pytest.mark.parametrize("method", ["liaf-net", "neunorm"])
+def test_real_values_are_multiplied(method: str) -> None:
+    """Where neurons pass on their potential, or have something taken from their spikes, nothing is left to add up."""
+    counted = []
+    for name in (method, "vanilla"):
+        network, rates, _ = seen(name, "resnet20")
+        counted.append(operations(network, (3, 32, 32), rates))
+    found, plain = counted
+    assert found.acs == 0 and found.macs > 2 * plain.macs > 0 and plain.acs > 0
 
 
 def test_silence_costs_no_accumulates_and_joules_are_horowitzs() -> None:

@@ -1,0 +1,31 @@
+"""What follows a layer of neurons, before the next layer receives it: nothing, as a rule."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from baselines.parts.neurons import Place, SpikingNeuron
+
+
+class After(Protocol):
+    def build(self, shape: tuple[int, int, int], timesteps: int, place: Place) -> nn.Module | None:
+        """A module from spikes (T·B, C, H, W) to what the next layer receives, for frames of `shape` (C, H, W).
+
+        None where nothing follows a layer in this `place`. A module whose `reads_potential` is true finds z(t), of the
+        shape of the spikes, as their attribute `potential`.
+        """
+        ...
+
+
+class Followed(nn.Module):
+    """A layer of neurons and what follows it."""
+
+    def __init__(self, neuron: SpikingNeuron, after: nn.Module) -> None:
+        super().__init__()
+        self.neuron, self.after = neuron, after
+        neuron.shows_potential = getattr(after, "reads_potential", False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.neuron(x))

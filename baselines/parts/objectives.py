@@ -1,0 +1,59 @@
+"""Objectives beside the cross-entropy of the mean, and penalties on the moments of the potentials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from baselines.parts.moments import Moments
+
+
+@dataclass(frozen=True)
+class PerStep:
+    """(1 - λ) · mean over t of CE(y(t), label) + λ · mean of (y(t) - φ)², φ the threshold of its paper (TET)."""
+
+    weight: float = 0.05
+    target: float = 1.0
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(T, B, classes), (B,) -> a scalar, mean over the batch."""
+        every = F.cross_entropy(logits.flatten(0, 1), labels.repeat(len(logits)))
+        regular = (logits - self.target).square().mean()
+        return (1 - self.weight) * every + self.weight * regular
+
+
+@dataclass(frozen=True)
+class CentredPotentials:
+    """λ · sum over layers of (mean u - V)²: a neuron that fires as often as not tells most (IM-Loss).
+
+    The neurons within residual blocks are left out.
+    """
+
+    weight: float = 2.0
+
+    def __call__(self, layers: Sequence[Moments]) -> Tensor:
+        return self.weight * sum(
+            (each.mean.mean().square() for each in layers if each.place != "inside"), torch.tensor(0)
+        )
+
+
+@dataclass(frozen=True)
+class ShapedPotentials:
+    """λ · mean over layers and channels of two hinges on m = |mean u - V| and the standard deviation s of u.
+
+    max(0, m - s)²: all potentials lie on one side of V; max(0, m + s - 1/2)²: they lie outside the surrogate's window.
+    RecDis-SNN's formula is in no public source; this is a stand-in of its kind, and λ is ours.
+    """
+
+    weight: float = 0.1
+
+    def __call__(self, layers: Sequence[Moments]) -> Tensor:
+        return self.weight * torch.stack([self._shape(each).mean() for each in layers]).mean()
+
+    def _shape(self, moments: Moments) -> Tensor:
+        m, s = moments.mean.abs(), torch.sqrt(moments.var + 1e-12)  # a root of zero has no gradient
+        return (m - s).clamp(min=0).square() + (m + s - 0.5).clamp(min=0).square()
