@@ -54,7 +54,7 @@ class FoldProof(Record, frozen=True):
     """That one fold changed nothing: the network before and after it, on the same real test batches."""
 
     fold: str
-    """Which re-parameterisation: `mpbn-threshold`, `mpbn-leak`, `norm-conv`, `coefficient`."""
+    """Which re-parameterisation: `mpbn-threshold`, `threshold` (no MPBN), `mpbn-leak`, `norm-conv`, `coefficient`."""
     precision: Literal["float32", "float64"]
     samples: Count
     layers: tuple[LayerCheck, ...]

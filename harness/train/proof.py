@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from baselines.absorbing import coefficients, fold_coefficients
 from baselines.folding import fold_leaks, fold_norms, fold_thresholds, has_foldable_leak, has_foldable_threshold
 from baselines.network import Network
+from baselines.parts.potential import MPBN
 from harness.store.result import FoldProof, LayerCheck, objection
 
 Precision = Literal["float32", "float64"]
@@ -22,9 +23,9 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 def prove(network: Network, batches: Batches) -> tuple[FoldProof, ...]:
     """Every fold that `network` admits, each proved by itself, in float32 and in float64.
 
-    MPBN into thresholds is claimed to be exact in both. MPBN that is carried into the leak, normalisation into
-    convolutions, and coefficients into what receives them, round: in float32 spikes that sit on the threshold may flip
-    and are counted; in float64 not one may.
+    MPBN, learned thresholds and rectified potentials into thresholds are claimed to be exact in both. MPBN that is
+    carried into the leak, normalisation into convolutions, and coefficients into what receives them, round: in float32
+    spikes that sit on the threshold may flip and are counted; in float64 not one may.
     """
     batches = list(batches)
     networks: dict[Precision, Network] = {"float32": network, "float64": copy.deepcopy(network).double()}
@@ -32,7 +33,8 @@ def prove(network: Network, batches: Batches) -> tuple[FoldProof, ...]:
     for precision, before in networks.items():
         folded = fold_thresholds(before)
         if any(has_foldable_threshold(module) for module in network.modules()):
-            proofs.append(compare(before, folded, batches, "mpbn-threshold", precision, exact=True))
+            what = "mpbn-threshold" if any(isinstance(m, MPBN) for m in network.modules()) else "threshold"
+            proofs.append(compare(before, folded, batches, what, precision, exact=True))
         if any(has_foldable_leak(module) for module in network.modules()):
             before, folded = folded, fold_leaks(folded)
             proofs.append(compare(before, folded, batches, "mpbn-leak", precision, exact=precision == "float64"))

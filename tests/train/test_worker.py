@@ -105,6 +105,16 @@ def test_a_finished_cell_carries_its_evidence(tmp_path: Path) -> None:
     assert worker.run_cell(one, tmp_path) == "done", "again: nothing to do"
 
 
+@pytest.mark.parametrize("method", ["ltmd", "inflor-snn"])
+def test_a_threshold_that_is_not_mpbns_is_proved_too(method: str) -> None:
+    torch.manual_seed(0)
+    network = build(method, "vgg11", shape=(1, 32, 32), classes=10, timesteps=2, width=0.06)
+    batches = [(torch.randn(16, 1, 32, 32), torch.arange(16) % 10)]
+    network(batches[0][0])
+    proofs = [proof for proof in prove(network, batches) if proof.fold == "threshold"]
+    assert [(p.precision, p.exact, p.mismatches) for p in proofs] == [("float32", True, 0), ("float64", True, 0)]
+
+
 def test_a_network_that_carries_the_normalised_potential_is_proved_as_what_it_is(tmp_path: Path) -> None:
     """Its MPBN goes into leak and threshold, which rounds: exactness is claimed in float64 alone."""
     one = cell("mpbn-normalised-potential")
