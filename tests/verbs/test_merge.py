@@ -118,6 +118,8 @@ def test_a_conflict_is_what_repeats_to_the_bit_and_nothing_else() -> None:
         "finished": "later",
         "seconds": 5.0,
         "resumed": 7,
+        "attempts": ({"commit": "another"},),
+        "remains": ("something",),
     }
     assert sorted(changed) == sorted(Result.__struct_fields__), "say whether a new field is provenance"
     for name, value in changed.items():
