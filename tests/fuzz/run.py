@@ -33,7 +33,6 @@ from fuzz import child, commands, mutations, oracle, scratch, warm  # noqa: E402
 
 NOBODY = 65534
 KEPT = Path(".fuzz")
-LARGE = 10 << 20
 STORED = ("result", "result", "result", "cell", "claim", "progress", "failure", "log", "probe", "queue") * 2
 """Kinds of which most is read."""
 
@@ -98,9 +97,9 @@ def make(ground: Ground, seed: int, number: int) -> Input:
     for _ in range(random.choice((0, 1, 1, 1, 2, 3, 6))):
         found = scratch.of_kind(ground.world, random.choice((*scratch.KINDS, *STORED)))
         path = random.choice(found) if found else ground.world
-        if path.is_file() and not path.is_symlink() and path.stat().st_size < LARGE:  # not one that was changed already
-            name = path.relative_to(ground.world)
-            done[str(name)] = mutations.mutate(path, random, ground.outside)
+        name = str(path.relative_to(ground.world))
+        if found and name not in done:
+            done[name] = mutations.mutate(path, random, ground.outside)
     return Input(number, commands.command(random), done)
 
 

@@ -140,7 +140,7 @@ def contents(root: Path) -> dict[str, bytes | str]:
         name = str(path.relative_to(root))
         if path.is_symlink():
             found[name] = str(path.readlink())
-        elif path.is_file() and path.stat().st_size < run.LARGE and os.access(path, os.R_OK):
+        elif path.is_file() and path.stat().st_size < 10 << 20 and os.access(path, os.R_OK):
             found[name] = path.read_bytes().replace(str(root).encode(), b"ROOT")
         else:
             found[name] = oct(path.stat().st_mode)
