@@ -29,8 +29,8 @@ from harness.store.result import Result
 
 LIMIT = 5.0
 """Seconds of processor that an input may take before it counts as a hang."""
-PATIENCE = 8
-"""Times that, by the clock: other processes may want the machine too."""
+PATIENCE = 3
+"""Times that, by the clock, in which it does nothing at all; one that waits for its turn is not blamed."""
 MEMORY = 3 << 30
 """Bytes that an input may ask for, beyond what is there before it."""
 CRASHED, HANGS = 99, 98
@@ -80,16 +80,25 @@ def run(argv: list[str], world: Path, shared: Path) -> Outcome:
 
 
 def _wait(pid: int) -> tuple[int, float]:
-    """Exit code, and seconds of processor; a process that hangs is ended."""
-    ends = select.poll()
+    """Exit code, and seconds of processor; a process that hangs is ended: it sleeps, whatever else the machine does."""
+    ends, seen, still = select.poll(), "", 0
     ends.register(handle := os.pidfd_open(pid), select.POLLIN)
-    over = ends.poll(LIMIT * PATIENCE * 1000)
+    while not ends.poll(LIMIT * 1000):
+        now = _place(pid)
+        still = still + 1 if now == seen and not now.startswith("R") else 0
+        seen = now
+        if still == PATIENCE:
+            os.kill(pid, signal.SIGKILL)
     os.close(handle)
-    if not over:
-        os.kill(pid, signal.SIGKILL)
     _, status, used = os.wait4(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     return HANGS if code in (-signal.SIGXCPU, -signal.SIGKILL) else code, used.ru_utime + used.ru_stime
+
+
+def _place(pid: int) -> str:
+    """Its state, and the ticks of processor that it has had: the same ones again, and it waits for something."""
+    state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return f"{state} {rest[10]} {rest[11]}"
 
 
 def _become(argv: list[str], world: Path, shared: Path, said: Path, told: Path, noted: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from random import Random
 
 from fuzz.mutations import TEXTS
@@ -67,6 +68,7 @@ COSTLY = ("--to", "--open")
 """Options that take seconds, or open a window: seldom."""
 
 
+@functools.cache
 def verbs() -> dict[str, arguments.Parser]:
     return arguments.build()[1]
 

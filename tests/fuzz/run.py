@@ -69,14 +69,15 @@ class Ground:
         return self.root / "cache"
 
 
-def prepare(root: Path) -> Ground:
-    """Import all there is, build the world, and go through what is costly once."""
+def prepare(root: Path, *, many: bool = True) -> Ground:
+    """Build the world, and go through what is costly once; for `many` inputs, import all there is."""
     ground = Ground(root)
     os.environ |= {"HARNESS_CACHE": str(ground.shared), "MPLCONFIGDIR": str(ground.shared), "OMP_NUM_THREADS": "1"}
     for folder in (ground.shared, ground.outside):
         folder.mkdir(exist_ok=True)
     (ground.outside / "secret.txt").write_text("a secret\n")
-    warm.everything()
+    if many:
+        warm.everything()
     import torch
 
     from baselines import kernels
@@ -242,7 +243,7 @@ def main(given: Sequence[str]) -> int:
         unprivileged([sys.executable, str(HERE), *given])
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="harness-fuzz-") as root:
-        ground = prepare(Path(root).resolve())
+        ground = prepare(Path(root).resolve(), many=asked.again is None)
         if asked.again:
             counts = Counter(inputs=1)
             for line in again(ground, asked.again):

@@ -111,7 +111,7 @@ def test_every_option_has_values() -> None:
 def test_every_verb_and_option_comes_up() -> None:
     from random import Random
 
-    lines = [commands.command(Random(number)) for number in range(6000)]
+    lines = [commands.command(Random(number)) for number in range(4000)]
     words = {word.partition("=")[0] for line in lines for word in line}
     for verb, parser in commands.verbs().items():
         wanted = {verb} | {action.option_strings[0] for action in commands.options(parser) if action.option_strings}
