@@ -10,9 +10,9 @@
     cd .. && python tests/parity/produce_parts.py cited
 
 None of that code is in this repository; it is executed from the checkouts, in float64, on the CPU. Of each method it
-computes one small network: convolution, normaliser, neurons, convolution, normaliser, neurons, mean over the map, linear
-layer, mean over time; convolutions and linear layer are torch's own, normalisers and neurons the cited classes
-(`PLACES`), torch's batch norm over time where the method has none of its own. What is done to the code, all from outside:
+computes one small network: convolution, normaliser, neurons, convolution, normaliser, neurons, mean over the map,
+linear layer, mean over time; convolutions and linear layer are torch's own, normalisers and neurons the cited classes
+(`PLACES`), torch's batch norm over time where the method has none of its own. What is done to the code, from outside:
 
 - `Tensor.float` does nothing while it runs: it would cut float64 down to float32.
 - Gated-LIF's backward reads `input = ctx.saved_tensors`, a tuple: it is given the comma that it lacks.

@@ -1,4 +1,4 @@
-"""Our neurons and normalisers in a small network against the cited ones in the same (`produce_parts.py`): float64, 1e-9.
+"""Our neurons and normalisers in a small network, and the cited ones in the same (`produce_parts.py`): float64, 1e-9.
 
 Of GLIF with its tdBN, InfLoR-SNN with its tdBN, LTMD and PLIF, each with its own constants and surrogate: every spike,
 logits, losses, all gradients, and after three steps all parameters, running statistics and the evaluated network.
