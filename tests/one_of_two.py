@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from baselines import METHODS, build
 from baselines.kernels import dispatch
+from baselines.network import Network
 from baselines.parts import synchronised
+from baselines.parts.normalisations import JointBatchNorm
 from baselines.parts.surrogates import STE
 from harness import interrupts
 from harness.environment import TOKEN
@@ -67,6 +69,26 @@ def five_steps(method: str, group: Group) -> dict[str, Tensor]:
             seen[f"{step} gradient of {name}"] = parameter.grad.clone()
         seen |= {f"{step} {name}": tensor.clone() for name, tensor in network.state_dict().items()}
     return seen
+
+
+def temperatures(group: Group) -> list[float]:
+    """Of a small network whose surrogate is chosen anew, over six epochs of uneven batches."""
+    torch.manual_seed(4)
+    method = METHODS.get("dspike")
+    neuron = method.neuron.build((2, 3, 3), 3, STE())
+    body = nn.Sequential(nn.Conv2d(1, 2, 2), JointBatchNorm(2), neuron, nn.Flatten(), nn.Linear(18, 3))
+    network = Network(method, body, 3).double().train()
+    found = []
+    for epoch in range(6):
+        images, labels = torch.randn(7, 1, 4, 4), torch.arange(7) % 3
+        mine = group.share.within(7)
+
+        def loss() -> Tensor:
+            return network.loss(network(images[mine]), labels[mine]) * len(labels[mine]) / 7  # noqa: B023
+
+        network.begin_epoch(epoch, 6, loss)
+        found.append(float(network.temperature))
+    return found
 
 
 def normalised(rows: slice, offset: float, shape: tuple[int, ...] = (9, 3, 2, 2)) -> dict[str, Tensor]:
@@ -176,6 +198,7 @@ def main(folder: Path, another_port: str) -> None:
     halves = (slice(0, 5), slice(5, 9)), (slice(0, 9), slice(9, 9))
     said["norms"] = [normalised(cut[group.rank], offset) for cut in halves for offset in (0.0, 1e6)]
     said["kernel"] = {method: served_by_a_kernel(method) for method in ("vanilla", "mpbn")}
+    said["temperatures"] = temperatures(group)
     said["lone"] = {method: lone_sample(method, group) for method in LONE}
     said["listens"] = listening()
     said["flags"] = group.any(group.rank == 1, False, True)

@@ -329,7 +329,7 @@ def test_a_curve_that_never_gets_there_is_told():
     told = measured(claim, learned(plan, mpbn=low, vanilla=high), plan)
     assert [pair.left for pair in told.paired[0].pairs] == [3.0] * 3
     assert "the left of seed 0 never got there" in "; ".join(told.detail)
-    without = {key: result(o.cell, 80.0) for key, o in learned(plan, mpbn=low, vanilla=high).items()}  # type: ignore[union-attr]
+    without = {key: result(o.cell, 80.0, curve=Curve()) for key, o in learned(plan, mpbn=low, vanilla=high).items()}  # type: ignore[union-attr]
     assert "seed 1: no curve is recorded" in measured(claim, without, plan).paired[0].lacking
 
 

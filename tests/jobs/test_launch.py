@@ -145,7 +145,7 @@ def test_a_cell_claimed_elsewhere_is_waited_for(store: Store) -> None:
     def elsewhere(cells: object) -> None:
         seen.append(len(list(cells)))  # type: ignore[call-overload]
         if len(seen) == 3:
-            store.write_result(stand_in.make_result(cell))
+            store.write_result(stand_in.make_result(cell), held)
             held.release()
 
     assert launch.run([cell], store, Options(), Watch(elsewhere=elsewhere), stand_in.die_always) == {cell.key: "done"}

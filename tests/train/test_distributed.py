@@ -127,6 +127,12 @@ def test_a_process_without_a_sample_takes_part(
         assert torch.equal(first[name], second[name])
 
 
+def test_two_choose_the_temperature_that_one_would(pair: tuple[Path, list[dict[str, Any]]]) -> None:
+    """Dspike's, from the loss and gradients of both halves."""
+    one = one_of_two.temperatures(ALONE)
+    assert one == pair[1][0]["temperatures"] == pair[1][1]["temperatures"] and len(set(one)) > 2
+
+
 def test_what_one_process_says_all_hear(pair: tuple[Path, list[dict[str, Any]]]) -> None:
     assert [seen["flags"] for seen in pair[1]] == [(True, False, True)] * 2
     assert [seen["group"] for seen in pair[1]] == [(0, 2), (1, 2)]
