@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import pickle
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +19,7 @@ from stand_in import make_cell, make_failure, make_result
 from torch import Tensor
 
 import baselines
+import harness.data
 from baselines.network import Network
 from baselines.parts.neurons import FoldedFire
 from baselines.parts.potential import MPBN
@@ -24,7 +27,9 @@ from harness.cli import main
 from harness.errors import UserError
 from harness.export import as_nir, as_onnx, as_torch
 from harness.export.network import agreement, folded
+from harness.spec import Cell, Recipe
 from harness.store import Store
+from harness.train import worker
 
 # --- Results ----------------------------------------------------------------------------------------------------------
 
@@ -105,6 +110,39 @@ def test_latex_tables_compile_as_they_are(store: Path, capsys: pytest.CaptureFix
     done = subprocess.run(command, cwd=paths[0].parent, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Missing character" not in (paths[0].parent / "all.log").read_text(errors="replace")
+
+
+def event_cell(store: Store) -> Cell:
+    """A cell of recordings as if it had been trained, its batch smaller than what an export looks at."""
+    recipe = Recipe(epochs=1, width=0.0625, batch=7, train_samples=20, test_samples=20)
+    cell = Cell(
+        method="mpbn", architecture="resnet20", dataset="digits-events", timesteps=2, seed=1, recipe=recipe,
+        data=harness.data.identify("digits-events"),
+    )  # fmt: skip
+    _, made = worker.prepare(cell, None)
+    store.write_result(msgspec.structs.replace(make_result(make_cell(0), 50.0), cell=cell))
+    torch.save(made.state_dict(), store.folder(cell) / "weights.pt")
+    return cell
+
+
+def test_networks_of_recordings_are_exported_in_every_form(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    cell = event_cell(Store(tmp_path / "runs"))
+    for form in ("torch", "onnx", "nir"):
+        assert export(tmp_path / "runs", cell.key, "--to", form) == 0
+        told = capsys.readouterr().err
+        assert "run on 20 test samples: 0 of " in told, f"{form}: {told}"
+
+
+def test_weights_that_are_cut_or_of_others_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    store = Store(tmp_path / "runs")
+    cell = event_cell(store)
+    path = store.folder(cell) / "weights.pt"
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"of others", pickle.dumps({"weight": 1})):
+        path.write_bytes(content)
+        assert export(tmp_path / "runs", cell.key, "--to", "torch") == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "weights.pt: does not hold the weights of this cell" in line
 
 
 # --- Networks ---------------------------------------------------------------------------------------------------------

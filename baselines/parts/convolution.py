@@ -94,16 +94,15 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gy):  # type: ignore[override]
         kept, weight = ctx.saved_tensors
-        needed = [ctx.needs_input_grad[0], ctx.needs_input_grad[2], ctx.needs_input_grad[3]]
-        x, weight = kept.to(gy.dtype), weight.to(gy.dtype)
-        apart = needed[1] and overruns(x, weight, ctx.geometry)
-        gx, gweight, gbias = _gradients(
-            gy, x, weight, ctx.bias_sizes, ctx.geometry, [needed[0], needed[1] and not apart, needed[2]]
-        )
-        if apart:
-            down, right = ctx.geometry[0]  # 1x1: the pixels between the strides play no part
-            met = x[:, :, ::down, ::right].contiguous(memory_format=torch.channels_last)
-            _, gweight, _ = _gradients(gy, met, weight, None, ((1, 1), *ctx.geometry[1:]), [False, True, False])
+        wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[2], ctx.needs_input_grad[3]]
+        x, weight, geometry = kept.to(gy.dtype), weight.to(gy.dtype), ctx.geometry
+        if not overruns(x, weight, geometry):
+            gx, gweight, gbias = _gradients(gy, x, weight, ctx.bias_sizes, geometry, wanted)
+            return gx, None, gweight, gbias, None, None
+        gx, *_ = _gradients(gy, x, weight, None, geometry, [wanted[0], False, False])
+        down, right = geometry[0]  # 1x1: the pixels between the strides play no part
+        met = x[:, :, ::down, ::right].contiguous(memory_format=torch.channels_last)
+        _, gweight, gbias = _gradients(gy, met, weight, ctx.bias_sizes, ((1, 1), *geometry[1:]), [False, *wanted[1:]])
         return gx, None, gweight, gbias, None, None
 
 

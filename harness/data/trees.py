@@ -50,9 +50,7 @@ def list_classes(folder: Path, suffixes: frozenset[str]) -> dict[str, list[Path]
         wanted = f"{folder.parent.name}/ wants {folder.name}/ with a folder a class in it"
         raise UserError("no such folder", str(folder), wanted)
     groups = []
-    for entry in os.scandir(folder):
-        if is_hidden(entry.name):
-            continue
+    for entry in _entries(folder):
         if entry.is_dir():
             groups.append(entry.name)
         elif Path(entry.name).suffix.lower() in suffixes:
@@ -62,9 +60,7 @@ def list_classes(folder: Path, suffixes: frozenset[str]) -> dict[str, list[Path]
 
 def _samples(group: Path, suffixes: frozenset[str]) -> list[Path]:
     names = []
-    for entry in os.scandir(group):
-        if is_hidden(entry.name):
-            continue
+    for entry in _entries(group):
         if entry.is_dir():
             raise UserError("a folder within a class", entry.path, f"move its files up into {group.name}/, remove it")
         if is_sample(entry.name, suffixes, entry.path):
@@ -73,6 +69,11 @@ def _samples(group: Path, suffixes: frozenset[str]) -> list[Path]:
         wanted = "image" if suffixes == IMAGES else f"{' or '.join(sorted(suffixes))} file"
         raise UserError(f"class folder holds no {wanted}", str(group))
     return [group / name for name in sorted(names)]
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return [entry for entry in entries if not is_hidden(entry.name)]
 
 
 def is_hidden(name: str) -> bool:

@@ -64,7 +64,7 @@ def _network(options: argparse.Namespace, tell: Tell) -> tuple[list[Path], tuple
         checked = path if options.to == "nir" else form.write(folded, images, Path(folder) / name, spikes=True)
         wrong, compared, difference = network.agreement(folded, images, lambda batch: form.run(checked, names, batch))
     tell(
-        f"read back and run on {len(images)} test samples: {wrong:,} of {compared:,} spikes differ, "
-        f"scores by {difference:.1e} at most"
+        f"read back and run on {images.shape[network.axis(images)]} test samples: "
+        f"{wrong:,} of {compared:,} spikes differ, scores by {difference:.1e} at most"
     )
     return [path], store.problems

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from baselines.network import Network
 from harness.errors import UserError
-from harness.export.network import Unrolled
+from harness.export.network import Unrolled, axis, few
 
 
 def write(network: Network, images: Tensor, path: Path, *, spikes: bool = False) -> Path:
@@ -20,18 +20,17 @@ def write(network: Network, images: Tensor, path: Path, *, spikes: bool = False)
     except ImportError:
         raise missing("onnxscript") from None
     module = Unrolled(network, spikes=spikes).eval()
-    axis = 1 if images.dim() == 5 else 0
     path = path.with_suffix(".onnx")
     names = ["scores", *(network.spiking_layers() if spikes else ())]
     with warnings.catch_warnings():  # the exporter's own
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
-            (images[:, :2] if axis else images[:2],),
+            (few(images, 2),),
             path,
             input_names=["images"],
             output_names=names,
-            dynamic_shapes=({axis: torch.export.Dim("batch", min=1)},),
+            dynamic_shapes=({axis(images): torch.export.Dim("batch", min=1)},),
             opset_version=18,
             dynamo=True,
             external_data=False,

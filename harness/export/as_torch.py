@@ -9,18 +9,17 @@ import torch
 from torch import Tensor
 
 from baselines.network import Network
-from harness.export.network import Unrolled
+from harness.export.network import Unrolled, axis, few
 
 
 def write(network: Network, images: Tensor, path: Path, *, spikes: bool = False) -> Path:
     """For batches of any size; float32."""
     module = Unrolled(network, spikes=spikes).eval()
-    axis = 1 if images.dim() == 5 else 0
     batch = torch.export.Dim("batch", min=1)
     path = path.with_suffix(".pt2")
     with torch.no_grad(), warnings.catch_warnings():  # of spikes on their way out, and of channels-last weights
         warnings.simplefilter("ignore")
-        program = torch.export.export(module, (images[:, :2] if axis else images[:2],), dynamic_shapes=({axis: batch},))
+        program = torch.export.export(module, (few(images, 2),), dynamic_shapes=({axis(images): batch},))
         torch.export.save(program, path)
     return path
 

@@ -12,9 +12,7 @@ from torch import Tensor, nn
 from baselines.folding import fold_leaks, fold_norms, fold_thresholds
 from baselines.network import Network
 from baselines.parts.neurons import SpikingNeuron
-from harness.errors import UserError
-from harness.identity import code
-from harness.plugins import load_plugins
+from harness.measure import trained
 from harness.spec import Cell
 from harness.store import Store
 from harness.train import worker
@@ -26,16 +24,20 @@ SAMPLES = 64
 
 def load(cell: Cell, store: Store, data_root: Path | None, plugins: tuple[str, ...] = ()) -> tuple[Network, Tensor]:
     """The folded network after the last epoch, in float32, and some test images. Raises UserError."""
-    path = store.folder(cell) / "weights.pt"
-    if not path.is_file():
-        what = "has no weights: it is not trained yet, or they were not kept"
-        raise UserError(what, str(path), f"type: python -m harness run {cell.key}")
-    load_plugins(plugins)
-    data, network = worker.prepare(cell, data_root)
-    code.prove(cell)
-    network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
-    images = torch.cat([images for images, _ in worker.first(data, SAMPLES, cell.recipe.batch)])
-    return folded(network.cpu()), images[:SAMPLES].cpu().float()
+    loaded = trained.load(cell, store, data_root, plugins)
+    batches = [images for images, _ in worker.first(loaded.data, SAMPLES, cell.recipe.batch)]
+    images = torch.cat(batches, dim=axis(batches[0]))
+    return folded(loaded.network.cpu()), few(images, SAMPLES).cpu().float()
+
+
+def axis(images: Tensor) -> int:
+    """Of the samples: behind time in the frames of recordings, (T, B, C, H, W)."""
+    return 1 if images.dim() == 5 else 0
+
+
+def few(images: Tensor, count: int) -> Tensor:
+    """The first samples, apart from the others: torch.export takes even the strides of a view for the program's."""
+    return images.narrow(axis(images), 0, min(count, images.shape[axis(images)])).contiguous()
 
 
 def folded(network: Network) -> Network:

@@ -11,7 +11,7 @@ import msgspec
 import torch
 
 from baselines.network import Network
-from harness import environment
+from harness import data, environment
 from harness.data import Data
 from harness.errors import UserError
 from harness.identity import code
@@ -55,21 +55,22 @@ def load(
     load_plugins(plugins)
     torch.set_num_threads(1)
     environment.deterministic()
+    there = data.samples(cell.dataset, data_root)
     recipe = msgspec.structs.replace(
         cell.recipe,
         augmentation=(),
-        train_samples=_fewer(train_samples, cell.recipe.train_samples),
-        test_samples=_fewer(test_samples, cell.recipe.test_samples),
+        train_samples=_fewer(train_samples, cell.recipe.train_samples, there["train"]),
+        test_samples=_fewer(test_samples, cell.recipe.test_samples, there["test"]),
     )
     content = path.read_bytes()
-    data, network = worker.prepare(msgspec.structs.replace(cell, recipe=recipe), data_root)
+    samples, network = worker.prepare(msgspec.structs.replace(cell, recipe=recipe), data_root)
     code.prove(cell)
     try:
         network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"))
     except Exception as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"does not hold the weights of this cell ({first})", str(path)) from None
-    return Trained(network=network.in_precision("float32").eval(), data=data, weights=fingerprint(content))
+    return Trained(network=network.in_precision("float32").eval(), data=samples, weights=fingerprint(content))
 
 
 def seeded(*parts: object) -> torch.Generator:
@@ -78,5 +79,6 @@ def seeded(*parts: object) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def _fewer(wanted: int | None, given: int | None) -> int | None:
-    return given if wanted is None or (given is not None and given < wanted) else wanted
+def _fewer(wanted: int | None, given: int | None, there: int) -> int | None:
+    """As many as are `wanted`, or as the recipe takes or the set has where that is less."""
+    return given if wanted is None else min(wanted, there if given is None else given)

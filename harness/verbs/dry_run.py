@@ -9,6 +9,7 @@ from harness import clusters, environment
 from harness.amounts import duration
 from harness.columns import columns
 from harness.errors import UserError
+from harness.forecast import remainder
 from harness.forecast.memory import Device, fits, memory
 from harness.forecast.time import forecast
 from harness.jobs import launch, remote
@@ -36,7 +37,7 @@ def dry_run(options: argparse.Namespace, say: Say, make: Make | None = None) -> 
     if todo:
         known.check(plans)
     able = [cell for cell in todo if cell.dataset not in missing]
-    say([*missing.values(), *store.problems])
+    say([*missing.values(), *store.problems, *remainder.problems(able, options.data).values()])
     lines = [f"{len(rows)} cells, {len(todo)} to train"]
     if how is not None:
         lines.append(f"profile {how.profile.name}: {how.source}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness import amounts, environment
 from harness.errors import UserError, UserErrors
+from harness.forecast import remainder
 from harness.jobs import fronts
 from harness.plan import Identify, Plan, State, naming, state
 from harness.plugins import absolute
@@ -40,10 +41,11 @@ def train(options: argparse.Namespace, say: Say, make: Make | None = None) -> Se
     able = [cell for cell in cells if cell.dataset not in missing]
     if missing and not able and not any(state(plan, store).done for plan in plans):
         raise UserErrors(missing.values())
-    if able:
-        say(store.problems)
+    able, vain = _apart(able, options.data)
+    if able or vain:
+        say([*store.problems, *vain])
     ended = _launch(able, plans, store, options) if able else {}
-    return _seen_again(plans, options, ended, _wanted(missing, plans, store))
+    return _seen_again(plans, options, ended, [*_wanted(missing, plans, store), *vain])
 
 
 def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None = None) -> Seen:
@@ -64,7 +66,8 @@ def submit(options: argparse.Namespace, say: Say, tell: Tell, make: Make | None 
         found = [c for c in _to_train(plans, store, retry=options.retry == "failed") if c.dataset not in missing]
         if missing and not found and not any(state(plan, store).done for plan in plans):
             raise UserErrors(missing.values())
-        say(store.problems)
+        found, vain = _apart(found, how.data_root)
+        say([*store.problems, *vain])
         return found
 
     sent = remote.send(able, store, how, tell)
@@ -105,6 +108,12 @@ def _wanting(plans: Sequence[Plan], store: Store, *, retry: bool) -> list[Cell]:
     states = [state(plan, store) for plan in plans]
     settled = {cell for s in states for cell in (*s.done, *(() if retry else s.failed))}
     return [cell for cell in all_cells(plans) if cell not in settled and store.refused(cell) is None]
+
+
+def _apart(cells: list[Cell], data_root: Path | None) -> tuple[list[Cell], list[UserError]]:
+    """The cells that can be trained, and why the others cannot."""
+    vain = remainder.problems(cells, data_root)
+    return [cell for cell in cells if cell not in vain], list(vain.values())
 
 
 def _wanted(missing: Mapping[str, UserError], plans: Sequence[Plan], store: Store) -> list[UserError]:

@@ -49,6 +49,18 @@ def test_recomputing_changes_no_bit(method: str, architecture: str, recompute: R
     assert [name for name in kept if not torch.equal(kept[name], again[name])] == []
 
 
+@pytest.mark.parametrize("architecture", ["sew-resnet18", "resnet11", "resnet20"])
+def test_recomputing_in_bfloat16_changes_no_bit(architecture: str) -> None:
+    """Input that two layers of a segment read is rounded for each of them, as where nothing is repeated."""
+    torch.manual_seed(0)
+    network = build("mpbn", architecture, shape=(2, 32, 32), classes=5, timesteps=2, width=0.1)
+    network = network.in_precision("bfloat16")
+    kept = step(network, "nothing")
+    for recompute in ("neurons", "everything"):
+        again = step(network, recompute)
+        assert [name for name in kept if not torch.equal(kept[name], again[name])] == []
+
+
 def kept_bytes(network: Network, images: Tensor) -> int:
     """Bytes of the distinct storages that autograd keeps, parameters and buffers aside."""
     own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}

@@ -20,7 +20,7 @@ from outcomes import result
 
 from harness import arguments, tables
 from harness.cli import main
-from harness.measure import landscape, probing
+from harness.measure import landscape, potentials, probing
 from harness.plan import Plan, plan
 from harness.render import figures
 from harness.report.gather import gather
@@ -259,9 +259,10 @@ def test_what_is_missing_is_computed_once_where_the_weights_are(
     assert "1 cell has no landscape" in error
 
 
-def test_probes_of_a_cell_from_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("taken", [40, None])
+def test_probes_of_a_cell_from_its_weights(taken: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All the way: samples, weights from the store, both probes; twice the same."""
-    recipe = Recipe(epochs=1, width=0.0625, augmentation=("flip",), train_samples=900, test_samples=40)
+    recipe = Recipe(epochs=1, width=0.0625, augmentation=("flip",), train_samples=900, test_samples=taken)
     identity = session.data.identify("digits", None)
     cell = Cell(
         method="mpbn", architecture="resnet20", dataset="digits", timesteps=2, seed=1, recipe=recipe, data=identity
@@ -274,7 +275,8 @@ def test_probes_of_a_cell_from_its_weights(tmp_path: Path, monkeypatch: pytest.M
     (store.folder(cell) / "weights.pt").write_bytes(content.getvalue())
     monkeypatch.setattr(landscape, "DIRECTIONS", (0,))
     monkeypatch.setattr(landscape, "SAMPLES", 50)
-    for name, samples in (("landscape", 50), ("potentials", 40)):
+    monkeypatch.setattr(potentials, "SAMPLES", 5_000)  # more than there are
+    for name, samples in (("landscape", 50), ("potentials", taken or 360)):
         probe = probing.compute(name, cell, store, None)
         assert isinstance(probe, Probe)
         assert probe.weights == fingerprint(content.getvalue()) and probe.samples == samples and probe.seconds > 0
