@@ -91,3 +91,45 @@ def test_complete_where_no_fingerprint_is_known(tmp_path: Path, monkeypatch: pyt
     state, detail = said("dots", tmp_path)
     assert state == "ok" and detail.startswith("complete by number, 2 + 2 samples; variant-")
     assert "no published fingerprint is known" in detail
+
+
+def test_what_is_there_twice_is_said_of_any_set(tmp_path: Path, tiny_cifar: TinyCifar) -> None:
+    train, test = tiny_cifar["train"], tiny_cifar["test"]
+    for place in (1, 2):
+        train.images[place], train.labels[place] = train.images[0], train.labels[0]
+    test.images[0], test.labels[0] = train.images[5], train.labels[5]
+    test.images[2], test.labels[2] = test.images[1], (test.labels[1] + 1) % 10
+    detail = said("cifar10", write_batches(tmp_path, tiny_cifar))[1]
+    assert "; 2 of train a second time; 1 of test also in train; 1 with more than one label; for the rest" in detail
+
+
+def test_recordings_are_held_against_what_a_run_wants(tmp_path: Path) -> None:
+    for folder in ("Train", "Test"):
+        for label in range(10):
+            file = tmp_path / "NMNIST" / folder / str(label) / "0.bin"
+            file.parent.mkdir(parents=True)
+            rows = (bytes((place % 34, label, 0, place >> 8, place & 255)) for place in range(120))
+            file.write_bytes(b"".join(rows))
+    one = tmp_path / "NMNIST" / "Train" / "3" / "0.bin"
+    one.write_bytes(one.read_bytes()[: 5 * 7])
+    detail = said("nmnist", tmp_path)[1]
+    assert "9 of test also in train" in detail
+    assert "1 recordings of fewer than 100 events, the shortest of 7: refused where there are more timesteps" in detail
+    one.write_bytes(bytes((40, 3, 0, 0, 1)) * 9)
+    state, detail = said("nmnist", tmp_path)
+    assert state == "missing" and "3/0.bin: an event lies outside the sensor of 34×34 pixels" in detail
+
+
+def test_a_class_without_samples_is_said(tmp_path: Path, tiny_cifar: TinyCifar) -> None:
+    train = tiny_cifar["train"]
+    train.labels[train.labels == 4] = 5
+    assert "; no training sample of class 4; " in said("cifar10", write_batches(tmp_path, tiny_cifar))[1]
+
+
+def test_a_recording_in_capitals_is_not_of_the_older_form(tmp_path: Path) -> None:
+    for label, name in enumerate(CLASSES):
+        for number in (0, 1):
+            file = tmp_path / "CIFAR10DVS" / name / f"cifar10_{name}_{number}.aedat4"
+            write_recording(file, random_events(120, seed=10 * label + number))
+            file.rename(file.with_suffix(".AEDAT4"))
+    assert said("cifar10dvs", tmp_path)[1].startswith("incomplete, 10 + 10 of 9,000 + 1,000 samples")

@@ -278,6 +278,91 @@ def test_bad_batches_are_named(tmp_path: Path, tiny_cifar: TinyCifar) -> None:
         harness.data.locate("cifar10", tmp_path)
 
 
+def batch_of(file: Path) -> dict[str, object]:
+    import pickle
+
+    return pickle.loads(file.read_bytes())
+
+
+@pytest.mark.parametrize(
+    "spelled", ["protocol 5", "numpy numbers", "keys of bytes", "wider numbers", "N × 3 × 32 × 32"]
+)
+def test_batches_as_other_writers_spell_them_are_the_same(spelled: str, tmp_path: Path, tiny_cifar: TinyCifar) -> None:
+    import pickle
+
+    root = write_batches(tmp_path, tiny_cifar)
+    before = harness.data.identify("cifar10", root)
+    file = root / "cifar-10-batches-py" / "data_batch_2"
+    batch = batch_of(file)
+    if spelled == "numpy numbers":
+        batch["labels"] = [np.int64(label) for label in batch["labels"]]  # type: ignore[attr-defined]
+    elif spelled == "keys of bytes":
+        batch = {key.encode(): value for key, value in batch.items()}  # type: ignore[assignment]
+    elif spelled == "wider numbers":
+        batch["data"], batch["labels"] = batch["data"].astype(np.int64), np.array(batch["labels"])  # type: ignore[attr-defined]
+    elif spelled == "N × 3 × 32 × 32":
+        batch["data"] = batch["data"].reshape(-1, 3, 32, 32)  # type: ignore[attr-defined]
+    file.write_bytes(pickle.dumps(batch, protocol=5 if spelled == "protocol 5" else 2))
+    assert harness.data.identify("cifar10", root) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "told"),
+    [
+        (
+            "data",
+            lambda a: a.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1),
+            "`data` of 8 × 32 × 32 × 3 values; N × 3072",
+        ),
+        ("data", lambda a: a / 255, "`data` holds float64 values; whole numbers wanted"),
+        ("data", lambda a: a.astype(np.float32), "`data` holds float32 values"),
+        ("data", lambda a: a.astype(np.int16) - 9, r"`data` from -9 to \d+; bytes wanted"),
+        ("data", lambda a: a.astype(np.int16) * 2, "`data` from 0 to 510; bytes wanted"),
+        ("data", lambda a: a > 9, "`data` holds bool values"),
+        ("data", lambda a: [1, [2]], "`data` is no array"),
+        ("data", lambda a: a[:, :100], "`data` of 8 × 100 values"),
+        ("labels", lambda a: [label + 1 for label in a], "labels from 1 to 10; those of 10 classes are 0 to 9"),
+        ("labels", lambda a: [300, *a[1:]], "labels from 0 to 300; those of 10 classes"),
+        ("labels", lambda a: [-1, *a[1:]], "labels from -1 to 9"),
+        ("labels", lambda a: [float(label) for label in a], "`labels` holds float64 values"),
+        ("labels", lambda a: a[1:], "`labels` of 7 numbers, but 8 images"),
+        ("labels", lambda a: 3, "`labels` holds int64 values"),
+    ],
+)
+def test_batches_that_hold_something_else_are_refused(
+    key: str, change: object, told: str, tmp_path: Path, tiny_cifar: TinyCifar
+) -> None:
+    import pickle
+
+    root = write_batches(tmp_path, tiny_cifar)
+    for file in (root / "cifar-10-batches-py").iterdir():
+        batch = batch_of(file)
+        batch[key] = change(batch[key])  # type: ignore[operator]
+        file.write_bytes(pickle.dumps(batch))
+    with pytest.raises(
+        UserError, match=told.replace("8 images", r"\d+ images").replace("8 ×", r"\d+ ×").replace(" 7 ", r" \d+ ")
+    ):
+        harness.data.identify("cifar10", root)
+
+
+def test_labels_of_no_class_are_refused_in_every_container(tmp_path: Path) -> None:
+    folder = write_fashion(tmp_path, packed=False) / "fashion-mnist"
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx(np.arange(1, 11, dtype=np.uint8)))
+    with pytest.raises(UserError, match="test set: labels from 1 to 10; those of 10 classes are 0 to 9"):
+        harness.data.identify("fashion-mnist", tmp_path)
+
+
+def test_idx_files_with_a_dot_are_found_and_none_comes_with_the_four_names(tmp_path: Path, monkeypatch) -> None:
+    folder = write_fashion(tmp_path, packed=False) / "fashion-mnist"
+    before = harness.data.identify("fashion-mnist", tmp_path)
+    for file in list(folder.iterdir()):
+        file.rename(folder / file.name.replace("-idx", ".idx"))
+    assert harness.data.identify("fashion-mnist", tmp_path) == before
+    monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "no-debian")
+    with pytest.raises(UserError, match=r"train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images.*t10k-labels"):
+        harness.data.locate("fashion-mnist", tmp_path / "elsewhere")
+
+
 def test_decoded_once(tmp_path: Path, tiny_cifar: TinyCifar, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write_tree(tmp_path, tiny_cifar)
     identity = harness.data.identify("cifar10", root)
