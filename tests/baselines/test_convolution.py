@@ -23,37 +23,32 @@ def one_thread() -> Iterator[None]:
 
 
 APART = """
-import sys, torch
+import itertools, torch
 from torch.nn import functional as F
 from baselines.parts.convolution import Conv2d
 
-threads, spikes = int(sys.argv[1]), sys.argv[2] == "spikes"
-torch.set_num_threads(threads)
-torch.manual_seed(0)
-shapes = [(33, 8, 16), (33, 3, 16), (9, 15, 24)] if threads > 1 else [(2, 8, 56), (2, 3, 64)]
-for images, channels, size in shapes:
+CASES = [(2, 33, 8, 16), (2, 33, 3, 16), (2, 9, 15, 24), (1, 2, 8, 56), (1, 2, 3, 64)]
+for (threads, images, channels, size), spikes, _ in itertools.product(CASES, (True, False), range(3)):
+    torch.set_num_threads(threads)
     ours = Conv2d(channels, 16, 1, 2, bias=True).to(memory_format=torch.channels_last)
-    for _ in range(3):
-        x = (torch.randn(images, channels, size, size) > 0).float().contiguous(memory_format=torch.channels_last)
-        x.requires_grad_()
-        if spikes:
-            x.as_bytes = x.detach().byte()
-        y = ours(x)
-        gy = torch.randn_like(y)
-        found = torch.autograd.grad(y, (x, ours.weight, ours.bias), gy)
-        exact = [each.detach().double().contiguous().requires_grad_() for each in (x, ours.weight, ours.bias)]
-        wanted = torch.autograd.grad(F.conv2d(*exact, stride=2), exact, gy.double().contiguous())
-        for ours_is, theirs in zip(found, wanted, strict=True):
-            torch.testing.assert_close(ours_is.double(), theirs, rtol=1e-4, atol=1e-4)
+    x = (torch.randn(images, channels, size, size) > 0).float().contiguous(memory_format=torch.channels_last)
+    x.requires_grad_()
+    if spikes:
+        x.as_bytes = x.detach().byte()
+    y = ours(x)
+    gy = torch.randn_like(y)
+    found = torch.autograd.grad(y, (x, ours.weight, ours.bias), gy)
+    exact = [each.detach().double().contiguous().requires_grad_() for each in (x, ours.weight, ours.bias)]
+    wanted = torch.autograd.grad(F.conv2d(*exact, stride=2), exact, gy.double().contiguous())
+    for one, other in zip(found, wanted, strict=True):
+        assert (one.double() - other).abs().max() < 1e-4 * other.abs().max(), (threads, images, channels, spikes)
 print("well")
 """
 
 
-@pytest.mark.parametrize("kept", ["spikes", "floats"])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_no_gradient_leaves_its_memory(threads: int, kept: str) -> None:
+def test_no_gradient_leaves_its_memory() -> None:
     """In a process of its own: what it would write over could be anything."""
-    done = subprocess.run([sys.executable, "-c", APART, str(threads), kept], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", APART], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "well\n"), done.stderr[-2000:]
 
 
