@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from baselines.parts.convolution import Conv2d
 
 CASES = [(2, 33, 8, 16), (2, 33, 3, 16), (2, 9, 15, 24), (1, 2, 8, 56), (1, 2, 3, 64)]
-for (threads, images, channels, size), spikes, _ in itertools.product(CASES, (True, False), range(3)):
+for (threads, images, channels, size), spikes in itertools.product(CASES, (True, False)):
     torch.set_num_threads(threads)
     ours = Conv2d(channels, 16, 1, 2, bias=True).to(memory_format=torch.channels_last)
     x = (torch.randn(images, channels, size, size) > 0).float().contiguous(memory_format=torch.channels_last)

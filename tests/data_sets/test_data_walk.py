@@ -62,10 +62,10 @@ def counted(samples: Samples) -> Found:
 # --- Trees ------------------------------------------------------------------------------------------------------------
 
 HIDDEN = (".ipynb_checkpoints", "._x.png", ".DS_Store", "__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini")
+RARE = ("deep/a.png", "r.gif")
 classes_ = st.sampled_from(["cat", "Dog", "10", "9", "09", "0", "Ärger", "b c", "n01", ".git", "__MACOSX", "x.png"])
 files_ = st.sampled_from(
-    ["a.png", "b.PNG", "c.jpg", "1.webp", "2.bmp", "3.png", "é.png", "n.txt", "m.csv", "p.npz", "q",
-     "deep/a.png", "r.gif", *HIDDEN]
+    ["a.png", "b.PNG", "c.jpg", "1.webp", "2.bmp", "3.png", "é.png", "n.txt", "m.csv", "p.npz", "q", *RARE, *HIDDEN]
 )  # fmt: skip
 tree_ = st.dictionaries(classes_, st.dictionaries(files_, st.integers(0, 255), max_size=5), min_size=1, max_size=4)
 beside_ = st.lists(st.sampled_from(["lone.png", "note.txt", ".hidden.png", "other.tar"]), max_size=2)

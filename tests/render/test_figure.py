@@ -196,7 +196,7 @@ def with_a_curve(cell: Cell, store_root: Path, *rest: object) -> str:
     claim = store.claim(cell)
     assert claim is not None
     with claim:
-        store.write_result(finished(cell))
+        store.write_result(finished(cell), claim)
     return "done"
 
 
