@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ MOST_THREADS = 1024
 """OpenMP dies of more than it can start."""
 LARGEST = 10**6
 """Of any other number of something."""
+LONGEST = 255
+"""Bytes of a name in a path, on every common file system."""
 WATCH_EVERY = 10.0
 """Seconds; each time is one call of squeue."""
 EPILOG = """\
@@ -207,8 +210,17 @@ def _where(parser: Parser) -> None:
     group.add_argument("--data", type=Path, metavar="DIR", help="the folder that holds the data sets")
 
 
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if any(len(os.fsencode(part)) > LONGEST for part in path.parts):
+        raise argparse.ArgumentTypeError(f"a name in it is longer than {LONGEST} bytes, which no folder can have")
+    return path
+
+
 def _store(parser: Any) -> None:
-    parser.add_argument("--store", type=Path, default=Path("results/runs"), metavar="DIR", help="default results/runs")
+    parser.add_argument(
+        "--store", type=_folder, default=Path("results/runs"), metavar="DIR", help="default results/runs"
+    )
 
 
 def _format(parser: Parser) -> None:
