@@ -113,6 +113,8 @@ def test_latex_tables_compile_as_they_are(store: Path, capsys: pytest.CaptureFix
     assert [path.name for path in paths] == [f"{name}-smoke.tex" for name in tables]
     if not (latex := shutil.which("pdflatex")):
         pytest.skip("no pdflatex here")
+    if not subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True, check=False).stdout:
+        pytest.skip("no booktabs here")
     inputs = "\n".join(rf"\input{{{path.name}}}\clearpage" for path in paths)
     document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{inputs}\end{{document}}"
     (paths[0].parent / "all.tex").write_text(document)

@@ -75,6 +75,16 @@ def plif(p: Parameters, currents: Tensor) -> list[Tensor]:
     return spikes
 
 
+def liaf(p: Parameters, currents: Tensor) -> list[Tensor]:
+    """Its spikes, which reset the potential that it passes on."""
+    v, spikes = torch.zeros_like(currents[0]), []
+    for x in currents:
+        u = sigmoid(p["charge.d"]) * v + x
+        spikes.append(step(u - 0.5))
+        v = u * (1 - spikes[-1].detach())
+    return spikes
+
+
 def glif(p: Parameters, currents: Tensor) -> list[Tensor]:
     """As the paper has it: u(t-1) is carried as it is, the reset acts when the next step begins."""
     a, b, c, tau, leak, by = (sigmoid(p[f"charge.{n}"]) for n in ("alpha", "beta", "gamma", "tau", "leak", "reset_by"))
@@ -144,6 +154,7 @@ NEURONS: dict[str, Callable[[Parameters, Tensor], list[Tensor]]] = {
     "ltmd": ltmd,
     "lsnn": lsnn,
     "inflor-snn": inflor,
+    "liaf-net": liaf,
 }
 """By the method that brings the neuron; those with MPBN are in `test_parts.py`."""
 

@@ -250,7 +250,7 @@ def test_text_from_outside_stays_text(tmp_path: Path) -> None:
         f'name = "evil"\ntitle = "{quoted}"\nfootnote = ["{quoted}"]\nrow = [{entry}]\n'
     )
     drawn = entry.replace(quoted, "<img src=x>&", 1)  # as long as a legend can be
-    head = 'name = "evil figure"\ntitle = "Evil"\n[[panel]]\n'
+    head = 'name = "evil-figure"\ntitle = "Evil"\n[[panel]]\n'
     (tmp_path / "drawn.toml").write_text(f"{head}row = [{drawn.split(', note')[0]} }}]\n")
     for cell in planned(str(tmp_path / "evil.toml")).cells:
         Store(tmp_path / "runs").write_result(

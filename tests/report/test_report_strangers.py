@@ -29,7 +29,7 @@ def strange(bench: Path, tmp_path: Path) -> Path:
     told = {"of": "time", "method": "", "architecture": "", "width": 1.0, "timesteps": 1, "batch": 1}
     target = Target(says="fast", subject="a", reference="b", **told)
     met = Met(target=target, measured=1.0, low=1.0, high=1.0, verdict="met")
-    changed = msgspec.structs.replace(known, environment={"packages": []}, timings=timings, targets=(met,))
+    changed = msgspec.structs.replace(known, environment={"packages": {}}, timings=timings, targets=(met,))
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench/latency-cpu.json").write_bytes(msgspec.json.encode(changed))
     return tmp_path / "bench"

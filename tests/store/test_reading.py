@@ -68,7 +68,7 @@ HEALTHY: dict[str, tuple[Callable[[Path], object], str]] = {
     "an unknown field": (changed(lambda said: said["cell"]["recipe"].update(warmup=5)), "unknown field `warmup`"),
     "no result": (lambda path: path.write_text('{"a": 1}'), "missing required field"),
     "a list": (lambda path: path.write_text("[]"), "expected `object`"),
-    "deep": (lambda path: path.write_text('{"samples":' * 10**5 + "1" + "}" * 10**5), "recursion"),
+    "deep": (lambda path: path.write_text('{"samples":' * 10**5 + "1" + "}" * 10**5), "is not understood"),
     "five thousand digits": (changed(lambda said: said.update(best_epoch=None)), "out of range - at `$.best_epoch`"),
     "another cell's": (changed(lambda said: said["cell"].update(seed=7)), "holds the result of another cell"),
     "a link": (elsewhere, "cannot be read (a link)"),
