@@ -16,6 +16,8 @@ import json, re, sys
 from pathlib import Path
 command, given = Path(sys.argv[0]).name, sys.argv[1:]
 file = Path({file!r})
+if not file.is_file():  # a FIFO would be waited for
+    sys.exit("slurm: no controller answers")
 state = json.loads(file.read_text())
 state["calls"].append([command, *given])
 

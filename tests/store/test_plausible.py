@@ -83,7 +83,14 @@ def test_impossible(store: Store, told: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "first"),
-    [("best_accuracy", "90.0"), ("proofs", "[]"), ("best_epoch", "3"), ("best\\u005faccuracy", "25")],
+    [
+        ("best_accuracy", "90.0"),
+        ("proofs", "[]"),
+        ("best_epoch", "3"),
+        ("version", "1"),
+        ("seconds", "1.0"),
+        ("best\\u005faccuracy", "25"),
+    ],
 )
 def test_what_is_said_twice(store: Store, name: str, first: str) -> None:
     """Others would read the first of the two."""
