@@ -18,7 +18,7 @@ LAYERS = (
     "claims comparison forecast jobs measure plan render stats",
     "train",
     "clusters data environment identity plugins store tables",
-    "amounts checks columns decode durable errors interrupts opened printable process slurm sources spec",  # the nouns
+    "amounts checks columns decode durable errors interrupts opened printable process requests slurm sources spec",  # the nouns
     "baselines",
 )
 """From the top down: a module (of `harness/`, a folder counts as one) imports from its own layer and those below."""

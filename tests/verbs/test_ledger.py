@@ -213,7 +213,7 @@ def _cells(command: str) -> Iterator[Cell]:
 
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "harness"]
-    options = arguments.parse(words[3:])
+    options = arguments.parse(words[3:]).asked
     context = session.context_for(options)
     for target in options.targets:
         yield from plan(tables.load(target), context, only=parse_only(options.only)).cells
