@@ -210,6 +210,18 @@ Request = (
 )
 
 
+def words(verb: str, asked: Asked, how: How, *before: str) -> tuple[str, ...]:
+    """What could have been typed after ``python -m harness``."""
+    chosen = ("preset", "protocol", "seeds", "only", "mixed", "plugin", "store", "data")
+    ways = ("on", "jobs", "wait", "threads", "recompute", "retry")
+    place = (
+        [{"--on": "--place"}.get(word, word) for word in options(how, ways)]
+        if verb == "compare"
+        else options(how, ways)
+    )
+    return (verb, *asked.targets, *before, *options(asked, chosen), *place)
+
+
 def options(request: object, names: tuple[str, ...]) -> Iterator[str]:
     """What to type for those fields of a request that are not as by default."""
     for name in names:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import tables
-from harness.claims.recorded import recorded
 from harness.errors import UserError
 from harness.forecast.history import Past, Place, past
 from harness.measure import probing
@@ -16,6 +15,7 @@ from harness.plan import Line, Plan, State, data_of, parse_only, plan, state
 from harness.render.page import Page
 from harness.requests import Asked, Claims, Report
 from harness.spec import Cell, Figure, Preset, Protocol
+from harness.statements.recorded import recorded
 from harness.stats import Outcome, RowSummary, summarise
 from harness.store import Store
 from harness.store.probes import Probes

@@ -7,7 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.claims import (
+from harness.errors import UserError
+from harness.plan import Plan, data_of, parse_only, plan, state
+from harness.requests import SEEDS, Asked, Claims
+from harness.spec import Row, Table
+from harness.statements import (
     Claim,
     Evidence,
     Measured,
@@ -20,12 +24,8 @@ from harness.claims import (
     load_tables,
     measure,
 )
-from harness.claims.recorded import recorded
-from harness.claims.spec import Costs, Flatter
-from harness.errors import UserError
-from harness.plan import Plan, data_of, parse_only, plan, state
-from harness.requests import SEEDS, Asked, Claims
-from harness.spec import Row, Table
+from harness.statements.recorded import recorded
+from harness.statements.spec import Costs, Flatter
 from harness.store import Store
 from harness.store.result import Failure, Result
 from harness.tables import figure_names, load_figure
