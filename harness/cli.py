@@ -275,7 +275,7 @@ def list_(request: requests.Listing) -> int:
 
     load_plugins(request.plugin)
     complain(clashes() if request.kind == "methods" else ())
-    rows = catalogue.entries(request.kind)
+    rows = catalogue.entries(request.kind) if request.kind else catalogue.kinds()
     if request.format == "json":
         _write(as_json([{"name": name, "description": text} for name, text in rows]))
     else:
@@ -368,6 +368,27 @@ def doctor(request: requests.Doctor) -> int:
     return INCOMPLETE if wrong else OK
 
 
+def completion(request: requests.Completion) -> int:
+    from harness.arguments.completion import script
+
+    _write(script(request.shell, *arguments.build()))
+    return OK
+
+
+def help_(request: requests.Help) -> int:
+    parser, verbs = arguments.build()
+    _write((verbs[request.about] if request.about else parser).format_help(), end="")
+    return OK
+
+
+def version(request: requests.Version) -> int:
+    from harness import __version__
+
+    commit = environment.commit()
+    say(f"harness {__version__}{f', commit {commit}' if commit else ''}")
+    return OK
+
+
 def _show(seen: Seen, asked: requests.Asked, form: str = "terminal", out: Path = requests.Run.out) -> bool:
     """Tables are printed, figures drawn. False where something that a figure needs could not be computed."""
     from harness.render import table_page
@@ -410,4 +431,7 @@ VERBS: Mapping[type, Callable[..., int]] = {
     requests.Merge: merge,
     requests.Bench: bench,
     requests.Doctor: doctor,
+    requests.Completion: completion,
+    requests.Help: help_,
+    requests.Version: version,
 }

@@ -135,7 +135,7 @@ class Status:
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    kind: str
+    kind: str | None = None
     plugin: tuple[str, ...] = ()
     store: Path = Asked.store
     format: str = "terminal"
@@ -190,6 +190,21 @@ class Doctor:
     data: Path | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    shell: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Help:
+    about: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """Of this program."""
+
+
 Request = (
     Run
     | Table
@@ -207,6 +222,9 @@ Request = (
     | Merge
     | Bench
     | Doctor
+    | Completion
+    | Help
+    | Version
 )
 
 

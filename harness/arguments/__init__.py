@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Collection, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, NoReturn
 
 from harness.arguments.verbs import KINDS, NARROWED, VERBS
 from harness.errors import UserError, did_you_mean
-from harness.requests import Request
+from harness.requests import Request, Version
 
 __all__ = ["KINDS", "build", "parse"]
 
@@ -40,6 +41,9 @@ class Parser(argparse.ArgumentParser):
 def parse(arguments: Sequence[str]) -> Request:
     """What is asked. Raises UserError; if help was asked for, prints it and leaves."""
     parser, verbs = build()
+    if tuple(arguments) == ("--version",):
+        return Version()
+    _before_the_verb(arguments, verbs)
     given = next((argument for argument in arguments if not argument.startswith("-")), None)
     if given is not None and given not in verbs and not arguments[0].startswith("-"):
         raise UserError(f"unknown verb `{given}`", to_type=did_you_mean(given, verbs))
@@ -56,6 +60,14 @@ def parse(arguments: Sequence[str]) -> Request:
     given = vars(namespace)
     narrowed = {name: given[name] for name in NARROWED if given.get(name)}
     return _decoded(VERBS[namespace.verb].request, {**given, "words": tuple(arguments), "narrowed": narrowed})
+
+
+def _before_the_verb(arguments: Sequence[str], verbs: Collection[str]) -> None:
+    """Raises UserError for options that stand there: they belong to one."""
+    verb = next((at for at, word in enumerate(arguments) if word in verbs), 0)
+    if verb and arguments[0] not in ("-h", "--help"):
+        ordered = shlex.join([arguments[verb], *arguments[:verb], *arguments[verb + 1 :]])
+        raise UserError(f"`{arguments[0]}` stands before the verb", to_type=f"type: python -m harness {ordered}")
 
 
 def _decoded(request: type, given: dict[str, Any]) -> Any:
@@ -79,6 +91,7 @@ def build() -> tuple[Parser, dict[str, Parser]]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="store_true", help="show version and commit")
     group = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
     verbs: dict[str, Parser] = {}
     for name, verb in VERBS.items():

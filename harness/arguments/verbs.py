@@ -12,6 +12,7 @@ from harness.arguments import groups
 from harness.arguments.values import MOST_THREADS, names, one_of, seconds, several_of, whole
 
 EXPORTS = ("csv", "parquet", "latex")
+SHELLS = ("bash", "zsh", "fish")
 PROGRAMS = ("torch", "onnx", "nir")
 KINDS = ("methods", "architectures", "datasets", "tables", "figures", "presets", "protocols", "clusters")
 WATCH_EVERY = 10.0
@@ -102,7 +103,8 @@ def _status(parser: Any) -> None:
 
 
 def _list(parser: Any) -> None:
-    parser.add_argument("kind", type=one_of("kind", KINDS), metavar="|".join(KINDS))
+    help = "without it, the kinds there are"
+    parser.add_argument("kind", nargs="?", type=one_of("kind", KINDS), metavar="|".join(KINDS), help=help)
 
 
 def _show(parser: Any) -> None:
@@ -137,6 +139,15 @@ def _bench(parser: Any) -> None:
     parser.add_argument("--threads", type=whole(1, MOST_THREADS), default=1, metavar="N", help="on a CPU; default 1")
     out = requests.Bench.out
     parser.add_argument("--out", type=Path, default=out, metavar="DIR", help=f"where the record goes; default {out}")
+
+
+def _help(parser: Any) -> None:
+    parser.add_argument("about", nargs="?", type=one_of("verb", list(VERBS)), metavar="VERB", help="or of all")
+
+
+def _completion(parser: Any) -> None:
+    help = 'bash, zsh or fish; how: eval "$(harness completion bash)", or into a file that your shell reads'
+    parser.add_argument("shell", type=one_of("shell", SHELLS), metavar="SHELL", help=help)
 
 
 def _verb(request: type, help: str, *add: Add) -> Verb:
@@ -234,4 +245,6 @@ VERBS = {
         requests.Bench, "what a network costs, side by side with what it is held against", groups.format, _bench
     ),
     "doctor": _verb(requests.Doctor, "what this machine can run, what is missing, what to type", groups.where),
+    "completion": _verb(requests.Completion, "a script by which your shell completes `harness` lines", _completion),
+    "help": _verb(requests.Help, "what can be typed after a verb", _help),
 }
