@@ -133,17 +133,17 @@ def run(request: requests.Run) -> int:
     try:
         done = verb.train(asked, how, complain) if here else verb.submit(asked, how, complain, tell)
     except KeyboardInterrupt:
-        return _interrupted(how, here)
+        return _interrupted(asked, here)
     shown = _show(done, asked, request.format, request.out)
     complain(done.problems)
     submitted = bool(done.under_way) and not done.problems
     return OK if shown and (done.complete or submitted) else INCOMPLETE
 
 
-def _interrupted(how: requests.How, here: bool) -> int:
+def _interrupted(asked: requests.Asked, here: bool) -> int:
     kept = "finished cells and epochs are kept" if here else "what was submitted goes on"
     tell(f"interrupted; {kept}")
-    tell(f"to go on, type: {how.command}")
+    tell(f"to go on, type: {asked.command}")
     return INTERRUPTED
 
 
@@ -184,7 +184,7 @@ def compare(request: requests.Compare) -> int:
         seen = run.train(asked, how, complain, make) if here else run.submit(asked, how, complain, tell, make)
         found = verb.answer(request, seen, tell)
     except KeyboardInterrupt:
-        return _interrupted(how, here)
+        return _interrupted(asked, here)
     pages = [found.learned] if request.format in ("csv", "json") else [found.learned, found.costs]
     _say_pages(pages, request.format)
     if request.format in ("terminal", "latex"):

@@ -44,7 +44,8 @@ def table(name: str | Path, **selection: Unpack[Selection]) -> Shown:
     from harness import tables
     from harness.verbs import session
 
-    return _tables(session.look(_asked(selection, name), tables.load_table))
+    asked = _asked(selection, name)
+    return _tables(session.look(replace(asked, words=requests.words("table", asked)), tables.load_table))
 
 
 def run(
@@ -63,7 +64,7 @@ def run(
         on=_here(on), jobs=jobs, threads=threads, recompute=recompute, retry="failed" if retry_failed else None
     )
     asked = _asked(selection, *targets)
-    how = replace(how, words=requests.words("run", asked, how))
+    asked = replace(asked, words=requests.words("run", asked, how))
     return _tables(verb.train(asked, how, lambda problems: None))
 
 
@@ -95,7 +96,7 @@ def compare(
         )
     )
     words = requests.words("compare", request.asked, how, given, "--on", str(on))
-    request = replace(request, how=replace(how, words=words))
+    request = replace(request, asked=replace(request.asked, words=words))
     seen = running.train(request.asked, request.how, lambda problems: None, verb.making(request))
     found = verb.answer(request, seen)
     pages = (found.learned, found.costs) if rounds else (found.learned,)

@@ -28,6 +28,13 @@ class Asked:
     plugin: tuple[str, ...] = ()
     store: Path = Path("results/runs")
     data: Path | None = None
+    words: tuple[str, ...] = field(default=(), compare=False)
+    """What was typed after ``python -m harness``, or could have been."""
+
+    @property
+    def command(self) -> str:
+        """What to type to ask the same again."""
+        return shlex.join(["python", "-m", "harness", *self.words])
 
     def where(self) -> str:
         """The options that say where things are, as they were given, each after a blank."""
@@ -44,13 +51,6 @@ class How:
     threads: int = 1
     recompute: Literal["nothing", "neurons", "everything"] = "nothing"
     retry: str | None = None
-    words: tuple[str, ...] = ()
-    """What was typed after ``python -m harness``, or could have been."""
-
-    @property
-    def command(self) -> str:
-        """What to type to go on."""
-        return shlex.join(["python", "-m", "harness", *self.words])
 
     @property
     def again(self) -> bool:
@@ -205,6 +205,8 @@ class Version:
     """Of this program."""
 
 
+HOW = How()
+
 Request = (
     Run
     | Table
@@ -228,7 +230,7 @@ Request = (
 )
 
 
-def words(verb: str, asked: Asked, how: How, *before: str) -> tuple[str, ...]:
+def words(verb: str, asked: Asked, how: How = HOW, *before: str) -> tuple[str, ...]:
     """What could have been typed after ``python -m harness``."""
     chosen = ("preset", "protocol", "seeds", "only", "mixed", "plugin", "store", "data")
     ways = ("on", "jobs", "wait", "threads", "recompute", "retry")

@@ -82,13 +82,13 @@ def test_the_examples(here: Path, cheap: None) -> None:
 
 
 def test_a_call_leaves_the_command_that_repeats_it(here: Path, cheap: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[requests.How] = []
-    monkeypatch.setattr("harness.verbs.run.train", lambda asked, how, *rest: seen.append(how))
+    seen: list[requests.Asked] = []
+    monkeypatch.setattr("harness.verbs.run.train", lambda asked, *rest: seen.append(asked))
     with pytest.raises(AttributeError):
         harness.run("table1", preset="smoke", seeds="0-2,7", only="timesteps=1", store="my runs", jobs=2)
     with pytest.raises(AttributeError):
         harness.compare("mpbn", on="table1", seeds=range(2), data=Path("d"))
-    asked = [parse(how.words) for how in seen]
+    asked = [parse(asked.words) for asked in seen]
     assert isinstance(asked[0], requests.Run) and isinstance(asked[1], requests.Compare)
     assert asked[0].asked == requests.Asked(
         targets=("table1",), preset="smoke", seeds=(0, 1, 2, 7), only=("timesteps=1",), store=Path("my runs")

@@ -129,7 +129,7 @@ def _untrained(missing: Sequence[Cell], request: Compare) -> Iterator[UserError]
         few = f"{len(missing)} cell{'s' * (len(missing) != 1)} of the rows it is held against"
         verb = "are" if len(missing) != 1 else "is"
         yield UserError(
-            f"{few} {verb} not trained", to_type=f"to train them too, type: {request.how.command} --train-baselines"
+            f"{few} {verb} not trained", to_type=f"to train them too, type: {request.asked.command} --train-baselines"
         )
 
 

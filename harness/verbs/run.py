@@ -127,7 +127,7 @@ def _launch(cells: Sequence[Cell], plans: Sequence[Plan], store: Store, asked: A
     from harness.jobs import launch
     from harness.jobs.progress import Monitor
 
-    os.environ[environment.COMMAND] = environment.command_line(how.words)
+    os.environ[environment.COMMAND] = environment.command_line(asked.words)
     gpus = environment.gpus()
     default = launch.default_jobs(how.on, gpus, how.threads)
     jobs = 1 if how.on == "inline" else how.jobs or default
@@ -167,7 +167,7 @@ def remotely(asked: Asked, how: How) -> Submission:
         data_root=data_root.resolve() if data_root else None,
         plugins=absolute(asked.plugin),
         recompute=how.recompute,
-        command=environment.command_line(how.words),
+        command=environment.command_line(asked.words),
     )
 
 
@@ -195,13 +195,13 @@ def _seen_again(
     again = Store(asked.store)  # forgets what was said of files that were moved aside since
     states = tuple(state(plan, again) for plan in plans)
     errors = dict.fromkeys(text.removeprefix("error: ") for text in ended.values() if text.startswith("error: "))
-    said = [*problems, *again.problems, *(UserError(line) for line in errors), *_failed(states, how)]
+    said = [*problems, *again.problems, *(UserError(line) for line in errors), *_failed(states, asked, how)]
     return Seen(plans=plans, states=states, problems=tuple(said), under_way=under_way)
 
 
-def _failed(states: Sequence[State], how: How) -> list[UserError]:
+def _failed(states: Sequence[State], asked: Asked, how: How) -> list[UserError]:
     failed = len(dict.fromkeys(cell for s in states for cell in s.failed))
-    again = how.command if how.retry else f"{how.command} --retry failed"
+    again = asked.command if how.retry else f"{asked.command} --retry failed"
     return (
         [UserError(f"{amounts.count(failed, 'cell')} failed", to_type=f"to try again, type: {again}")] if failed else []
     )
