@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness.columns import coloured
 from harness.render.page import SUPERSCRIPTS, Line, Page
 
 STYLES = {"good": "green", "bad": "red", "high": "blue", "open": "yellow", "quiet": "dim", "plain": ""}
@@ -41,7 +41,7 @@ class Layout:
 def terminal(page: Page, *, width: int | None = None, colour: bool | None = None) -> str:
     """`width` and `colour` follow the terminal unless they are given (120 columns, none, where there is none)."""
     width = width or shutil.get_terminal_size((120, 24)).columns
-    colour = sys.stdout.isatty() if colour is None else colour
+    colour = coloured() if colour is None else colour
     text = io.StringIO()
     console = Console(file=text, width=width, force_terminal=colour, no_color=not colour, highlight=False)
     console.print(Text.assemble((page.title, "bold"), "   ", (page.subtitle, "dim")))
