@@ -8,7 +8,7 @@ from harness.amounts import MINUS
 from harness.claims import Claim, Fold, Measured, MeasuredVerdict, Paired, Printed, Ratio
 from harness.claims.judging import LEVEL, MOST_SEEDS, judge_fold, judge_ratio, judgeable, one_sided, widened
 from harness.claims.measured import told_difference, told_range, told_ratio
-from harness.render.claims import VERDICT_TONES, where
+from harness.render.claims import TONES, where
 from harness.render.page import Column, Line, Page, Tone
 from harness.stats import quantile
 
@@ -59,7 +59,7 @@ def explained(
         subtitle=where(protocol, preset),
         group="Comparison",
         columns=STEPS,
-        lines=tuple(_step_line(group, step, VERDICT_TONES[measured.verdict]) for group, step in steps),
+        lines=tuple(_step_line(group, step, TONES[measured.verdict]) for group, step in steps),
         notes=tuple(notes),
         records=tuple(
             {

@@ -42,6 +42,8 @@ def _section(page: Page) -> Iterator[str]:
     head = "".join(_cell("th", text, align) for text, align in zip(page.heads, page.aligns, strict=True))
     toned = [i + bool(page.group and i) for i, column in enumerate(page.columns) if column.toned]
     yield f"<h1>{escape(page.title)}</h1>{subtitle}"
+    if page.answer:
+        yield f"<p><strong>{escape(page.answer)}</strong></p>"
     yield f"<table><thead><tr>{head}</tr></thead><tbody>"
     for cells, line in zip(page.flat(), page.lines, strict=True):
         yield _row(cells, page.aligns, toned, line.tone)

@@ -11,6 +11,7 @@ def markdown(page: Page) -> str:
     rule = ["--:" if align == "right" else ":--" for align in page.aligns]
     table = [_row(page.heads), _row(rule), *(_row(cells) for cells in page.flat())]
     head = [f"**{_escape(page.title)}**" + (f" ({_escape(page.subtitle)})" if page.subtitle else ""), ""]
+    head += [_escape(page.answer), ""] if page.answer else []
     notes = [f"- {_escape(note)}" for note in page.notes]
     return "\n".join([*head, *table, *([""] if notes else []), *notes])
 

@@ -40,6 +40,8 @@ class Page:
 
     title: str
     subtitle: str = ""
+    answer: str = ""
+    """What it found, in a sentence or two: said before the table."""
     group: str = ""
     """What the groups are (``Dataset``), where a format prints them as a column; empty: there are none."""
     columns: tuple[Column, ...]

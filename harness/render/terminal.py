@@ -46,6 +46,8 @@ def terminal(page: Page, *, width: int | None = None, colour: bool | None = None
     console = Console(file=text, width=width, force_terminal=colour, no_color=not colour, highlight=False)
     console.print(Text.assemble((page.title, "bold"), "   ", (page.subtitle, "dim")))
     console.print()
+    if page.answer:
+        console.print(Padding(Text(page.answer), (0, 0, 1, INDENT)))
     layout = _layout(page, width)
     _print_table(console, page, layout)
     for items in (page.beneath(layout.kept), page.notes):

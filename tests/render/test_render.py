@@ -276,7 +276,7 @@ def test_claims_in_every_format(form: str):
     tables = load_tables(claims)
     text = render(claims_page(claims, {c.name: as_printed(c, tables) for c in claims}, {}, protocol="paper"), form)
     assert text.count("not measured") >= len(claims)
-    for expected in ("cifar100-best", "not supported", "92.22", "not checkable"):
+    for expected in ("cifar100-best", "disagree", "92.22", "do not say"):
         assert expected in text, expected
 
 
