@@ -28,13 +28,13 @@ TONES: dict[str, Tone] = {
 COLUMNS = (
     Column(head="#", align="right"),
     Column(head="Method"),
-    Column(head="Network"),
+    Column(head="Network", place="yields"),
     Column(head="T", align="right"),
     Column(head="Paper", align="right"),
     Column(head="Measured (n)", align="right"),
     Column(head="Δ (limit)", align="right", place="away"),
     Column(head="Δ base [95 %]", align="right"),
-    Column(head="Best−last", align="right"),
+    Column(head="Best−last", align="right", place="yields"),
     Column(head="Verdict", toned=True),
     Column(head="Evidence", place="beneath"),
 )
