@@ -32,6 +32,8 @@ class Line:
     group: str = ""
     """A heading over consecutive lines that share it."""
     tone: Tone = "plain"
+    strong: frozenset[int] = frozenset()
+    """Cells, by their column, that are set in bold."""
 
 
 @dataclass(frozen=True, kw_only=True)

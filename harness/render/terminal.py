@@ -51,15 +51,15 @@ class Layout:
 def terminal(page: Page, *, width: int | None = None, colour: bool | None = None) -> str:
     """`width` and `colour` follow the terminal unless they are given (120 columns, none, where there is none)."""
     width = width or _width_here()
-    colour = sys.stdout.isatty() if colour is None else colour
+    coloured = sys.stdout.isatty() if colour is None else colour
     layout = _layout(page, width)
-    text, console = _console(width, colour)
+    text, console = _console(width, coloured)
     console.print(Text.assemble((page.title, "bold"), "   ", (page.subtitle, "dim")))
     console.print()
     if page.answer:
         console.print(Padding(Text(page.answer), (0, 0, 1, INDENT)))
     if layout.wide > width:  # the terminal breaks its lines; rich would leave columns out
-        rows, whole = _console(layout.wide, colour)
+        rows, whole = _console(layout.wide, coloured)
         _print_table(whole, page, layout)
         text.write(rows.getvalue())
     else:
@@ -122,7 +122,9 @@ def _table(page: Page, layout: Layout, lines: Sequence[Line], *, header: bool = 
         table.add_column(page.columns[i].head, justify=page.columns[i].align, width=width, overflow="fold")
     for line in lines:
         styles = (STYLES[line.tone] if page.columns[i].toned or line.tone == "quiet" else "" for i in layout.kept)
-        table.add_row(*(Text(line.cells[i], style) for i, style in zip(layout.kept, styles, strict=True)))
+        bold = ("bold " * (i in line.strong) for i in layout.kept)
+        marked = zip(layout.kept, bold, styles, strict=True)
+        table.add_row(*(Text(line.cells[i], f"{strong}{style}".strip()) for i, strong, style in marked))
     return table
 
 
