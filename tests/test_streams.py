@@ -47,7 +47,7 @@ def test_no_file_takes_the_place_of_a_closed_output(tmp_path) -> None:  # type: 
     """What is printed would go into it."""
     done = shell(">&- 2>&-", "export", "table1", "--format", "latex", "--out", str(tmp_path))
     written = (tmp_path / "table1.tex").read_text()
-    assert done.returncode == 0 and written.startswith("\\begin{table}") and written.endswith("\\end{table}\n")
+    assert done.returncode == 0 and written.startswith("\\begin{table*}") and written.endswith("\\end{table*}\n")
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,12 @@ def write(plan: Plan, outcomes: Mapping[str, Outcome], folder: Path, probes: Map
     return [*(str(folder / f"{stem}.{suffix}") for suffix in files), *_told(plan, outcomes)]
 
 
-def inline(plan: Plan, outcomes: Mapping[str, Outcome], probes: Mapping[str, Probes] = NONE) -> tuple[str, list[str]]:
-    """The picture as SVG, and a line a panel: what a page takes in."""
-    return look.svg(draw(plan, outcomes, probes)[0], _title(plan)), _told(plan, outcomes)
+def inline(
+    plan: Plan, outcomes: Mapping[str, Outcome], probes: Mapping[str, Probes] = NONE
+) -> tuple[str, list[str], str]:
+    """The picture as SVG, a line a panel, its numbers as CSV: what a page takes in."""
+    picture, data = draw(plan, outcomes, probes)
+    return look.svg(picture, _title(plan)), _told(plan, outcomes), frame.csv(data)
 
 
 def draw(plan: Plan, outcomes: Mapping[str, Outcome], probes: Mapping[str, Probes] = NONE) -> tuple[Picture, DataFrame]:

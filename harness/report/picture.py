@@ -7,6 +7,7 @@ import re
 from harness.render.view import table_page
 from harness.report.gather import Sight
 from harness.report.markup import Html, element
+from harness.report.plots import offered
 
 COLOURS = {
     "#ffffff": "--paper", "white": "--paper", "#000000": "--ink", "#595959": "--quiet", "#e5e5e5": "--rule",
@@ -26,11 +27,12 @@ def picture(sight: Sight, anchor: str) -> Html:
         return element("section", heading, element("p", "Nothing of it is measured yet."), id=anchor)
     from harness.render import figures  # late: it brings pandas and matplotlib
 
-    svg, told = figures.inline(sight.plan, sight.outcomes, sight.probes)
+    svg, told, numbers = figures.inline(sight.plan, sight.outcomes, sight.probes)
     drawn = element("div", inlined(svg, anchor, title), class_="scroll", tabindex=0, role="group", aria_label=title)
     caption = element("figcaption", *(element("span", line) for line in told))
     heading = element("h3", title, class_="unseen")  # it stands in the picture
-    return element("section", heading, element("figure", drawn, caption, class_="drawn"), id=anchor)
+    figure = offered(element("figure", drawn, caption, class_="drawn"), numbers, sight.plan.table.name, title, anchor)
+    return element("section", heading, figure, id=anchor)
 
 
 def inlined(svg: str, anchor: str, title: str) -> Html:
