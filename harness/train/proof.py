@@ -65,7 +65,6 @@ def compare(
     counts = torch.zeros(len(names), 3, dtype=torch.long)  # neurons, spikes, mismatches
     hits, samples, difference = [0, 0], 0, 0.0
     for images, labels in batches:
-        images = images.to(getattr(torch, precision))
         with recorded(before) as old, recorded(after) as new:
             logits = before(images), after(images)
         for row, name in zip(counts, names, strict=True):

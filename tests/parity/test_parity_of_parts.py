@@ -1,8 +1,8 @@
 """Our neurons, normalisers and objectives in a small network, and the cited ones in the same (`produce_parts.py`).
 
 float64, 1e-9. Of GLIF and InfLoR-SNN, both with their tdBN, LTMD, PLIF, TET and IM-Loss, each with its own constants
-and surrogate: every spike, logits, losses, all gradients, and after three steps all parameters, running statistics and the
-evaluated network.
+and surrogate: every spike, logits, losses, all gradients, and after three steps all parameters, running statistics and
+the evaluated network.
 
 IM-Loss's term is the cited one, on potentials as its paper has it. Its published code takes the spikes (`x`,
 models/spike_model.py:89) or the currents at the end of a block (`out`, :68) in their place, wants their mean at 0.5 / T
