@@ -69,7 +69,8 @@ class Network(nn.Module):
     def encode(self, images: Tensor, showings: Tensor | None = None) -> Tensor:
         """Currents (T·B, C, H, W), channels-last."""
         encoder = self.method.encoder
-        if isinstance(encoder, Poisson) and showings is not None:
+        if isinstance(encoder, Poisson):
+            showings = torch.arange(images.shape[-4], device=images.device) if showings is None else showings
             encoder = partial(encoder, keys=poisson.keys(self.noise, showings))
         return _channels_last(encoder(images, self.timesteps))
 
