@@ -19,6 +19,7 @@ from baselines.parts.readout import Repeat
 from baselines.parts.schedule import Evolving
 from baselines.parts.surrogates import SURROGATES, Surrogate
 from baselines.parts.tempering import Retempered
+from baselines.parts.volume import VolumeConv2d
 from baselines.recompute import Recompute, forward
 from baselines.registry import UnknownName
 
@@ -85,7 +86,7 @@ class Network(nn.Module):
         if not isinstance(first, ConvNorm) or not isinstance(first.norm, nn.BatchNorm2d | nn.Identity):
             return False
         watched = any(module._forward_hooks or module._forward_pre_hooks for module in first.modules())
-        return isinstance(first.conv, nn.Conv2d) and not watched
+        return isinstance(first.conv, nn.Conv2d) and not isinstance(first.conv, VolumeConv2d) and not watched
 
     def in_precision(self, precision: str) -> Network:
         """This network in `float32` or `float64`, or in float32 with convolutions and linear layers in `bfloat16`.

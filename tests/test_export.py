@@ -246,7 +246,11 @@ def test_nir_says_what_the_paper_says_of_the_neuron(tmp_path: Path) -> None:
         ("neunorm", "resnet20", "layer 1.after: cannot be written in NIR: NIR has no node for NeuNormalisation"),
         ("liaf-net", "resnet20", "layer 1.neuron: cannot be written in NIR: it is no leaky neuron"),
         ("vanilla", "resnet18-sew", "NIR has no node for MaxPool2d"),
-        ("vanilla-poisson", "resnet20", "layer encoder: cannot be written in NIR: frames come in as Poisson codes them"),
+        (
+            "vanilla-poisson",
+            "resnet20",
+            "layer encoder: cannot be written in NIR: frames come in as Poisson codes them",
+        ),
     ],
 )
 def test_what_nir_cannot_say_is_refused_by_layer(method: str, architecture: str, told: str) -> None:

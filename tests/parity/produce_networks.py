@@ -5,6 +5,7 @@
     git clone https://github.com/fangwei123456/spikingjelly sj-sew && git -C sj-sew checkout 2958519
     git clone https://github.com/yfguo91/Real-Spike && git -C Real-Spike checkout 2884175
     git clone https://github.com/Ariande1/MS-ResNet && git -C MS-ResNet checkout 7c5f006
+    git clone https://github.com/yfguo91/Re-Loss && git -C Re-Loss checkout 0937f36
     git clone https://github.com/lyh983012/SNN-genunit && git -C SNN-genunit checkout 578fb23
     git clone https://github.com/ChaotengDuan/TEBN && git -C TEBN checkout 8f82f6a
     git clone https://github.com/Intelligent-Computing-Lab-Yale/BNTT-Batch-Normalization-Through-Time BNTT
@@ -86,6 +87,18 @@ def ms(cited: Path) -> Found:
     )
     model = file["ResNet_origin_18"](file["BasicBlock_18"], [1, 1, 1, 1], num_classes=CLASSES)
     return model, neurons(model, file["mem_update"]), partial(images, size=32)
+
+
+def inflor(cited: Path) -> Found:
+    sys.path.insert(0, str(cited / "Re-Loss"))
+    from models import SpikeModel, resnet, spike_layer  # type: ignore[import-not-found]
+
+    resnet.BN, resnet.ReLU = nn.BatchNorm2d, nn.ReLU  # as its networks set them for their blocks
+    thinner = (("512", "6"), ("256", "5"), ("128", "4"), ("64", "3"))
+    file = executed(cited / "Re-Loss/models/resnet.py", *thinner)
+    model = SpikeModel(file["ResNet_Cifar_Modified"](resnet.BasicBlock, [1, 1, 1, 1], CLASSES), TIMESTEPS)
+    model.set_spike_state(True)
+    return model, neurons(model, spike_layer.LIFAct), partial(images, size=16)
 
 
 def liaf(cited: Path) -> Found:
@@ -178,6 +191,7 @@ PLACES: dict[str, Callable[[Path], Found]] = {
     "sew": lambda cited: sew(cited / "SEW/imagenet/sew_resnet.py", cited),
     "real-spike": lambda cited: sew(cited / "Real-Spike/sew_resnet.py", cited),
     "ms": ms,
+    "inflor": inflor,
     "liaf": liaf,
     "tebn": tebn,
     "bntt": bntt,
