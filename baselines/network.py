@@ -146,12 +146,12 @@ def build_network(
         method = baselines.METHODS.get(method)
     if surrogate not in SURROGATES:
         raise UnknownName("surrogate", surrogate, sorted(SURROGATES))
-    parts = Parts(method=method, timesteps=timesteps, surrogate=_first(method.surrogate or SURROGATES[surrogate]))
+    parts = Parts(method=method, timesteps=timesteps, surrogate=first_surrogate(method.surrogate or SURROGATES[surrogate]))
     body = baselines.ARCHITECTURES.get(architecture)(parts, shape, classes, width)
     return Network(method, body, timesteps).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _first(surrogate: Surrogate | Evolving | Retempered) -> Surrogate:
+def first_surrogate(surrogate: Surrogate | Evolving | Retempered) -> Surrogate:
     """That with which training begins."""
     if isinstance(surrogate, Retempered):
         return surrogate.of(surrogate.start)
