@@ -101,6 +101,13 @@ def has_foldable_leak(module: nn.Module) -> bool:
     return isinstance(module, SpikingNeuron) and isinstance(module.normalise, MPBN) and module.carry == "normalised"
 
 
+def has_foldable_norm(module: nn.Module) -> bool:
+    """A convolution with a normalisation after it, or with weights that are standardised."""
+    if not isinstance(module, ConvNorm):
+        return False
+    return not isinstance(module.norm, nn.Identity) or isinstance(module.conv, StandardisedConv2d)
+
+
 def fold_norms(network: Network) -> Network:
     """A copy whose convolutions carry the normalisation after them. Equal up to rounding."""
 

@@ -18,6 +18,7 @@ from baselines.parts.schedule import Evolving
 from baselines.parts.surrogates import Surrogate
 from baselines.parts.synapse import Plain, Synapse
 from baselines.parts.tempering import Retempered
+from baselines.parts.volume import VolumeConv2d
 from baselines.parts.wiring import AddThenFire, Wiring
 
 Shape: TypeAlias = tuple[int, int, int]
@@ -70,6 +71,8 @@ class Parts:
     ) -> ConvNorm:
         """Convolution (padding kernel // 2) and normalisation; `branches` paths are summed after it."""
         conv = self.method.synapse.convolution(inputs, outputs, kernel, stride, bias=bias)
+        if isinstance(conv, VolumeConv2d):
+            conv.timesteps = self.timesteps
         v_th = self.method.neuron.v_th
         return ConvNorm(conv, self.method.normalisation.build(outputs, self.timesteps, v_th, branches))
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 import baselines
 from baselines.method import ConvNorm, Method, Parts, Shape
-from baselines.parts import moments
+from baselines.parts import moments, poisson
 from baselines.parts.moments import Moments
 from baselines.parts.neurons import SpikingNeuron
+from baselines.parts.poisson import Poisson
 from baselines.parts.readout import Repeat
 from baselines.parts.schedule import Evolving
 from baselines.parts.surrogates import SURROGATES, Surrogate
 from baselines.parts.tempering import Retempered
+from baselines.parts.volume import VolumeConv2d
 from baselines.recompute import Recompute, forward
 from baselines.registry import UnknownName
 
@@ -26,6 +29,8 @@ class Network(nn.Module):
 
     temperature: Tensor
     """Of a `Retempered` surrogate: the one that was chosen last."""
+    noise: Tensor
+    """Of an encoder that draws: this network's own number, as its seed made it."""
 
     def __init__(self, method: Method, body: nn.Module, timesteps: int) -> None:
         super().__init__()
@@ -34,9 +39,14 @@ class Network(nn.Module):
         self.recompute: Recompute = "nothing"
         if isinstance(method.surrogate, Retempered):
             self.register_buffer("temperature", torch.tensor(method.surrogate.start))
+        if isinstance(method.encoder, Poisson):
+            self.register_buffer("noise", torch.randint(poisson.WORD, ()))
 
     def forward(self, images: Tensor) -> Tensor:
-        """In training, logits carry the `moments` of the potentials along where the method has a penalty on them."""
+        """In training, logits carry the `moments` of the potentials along where the method has a penalty on them.
+
+        Images may carry `showings` (B,): a number for each showing of each sample, for an encoder that draws.
+        """
         if not (self.training and self.method.penalty):
             return self._logits(images)
         tape: list[Moments] = []
@@ -46,19 +56,24 @@ class Network(nn.Module):
         return logits
 
     def _logits(self, images: Tensor) -> Tensor:
+        encode = partial(self.encode, showings=getattr(images, "showings", None))
         images = images.to(next(self.parameters()).dtype)
         with torch.autocast(images.device.type, torch.bfloat16) if self.mixed else nullcontext():
             if self.shows_the_same_at_every_step(images):
                 logits = self.body[1:](self.body[0](_channels_last(images)).repeat(self.timesteps, 1, 1, 1))  # type: ignore[index]
             elif self.recompute == "nothing" or not torch.is_grad_enabled():
-                logits = self.body(self.encode(images))
+                logits = self.body(encode(images))
             else:
-                logits = forward(self.body, self.encode, images, self.recompute)
+                logits = forward(self.body, encode, images, self.recompute)
         return logits.to(images.dtype).unflatten(0, (self.timesteps, -1))
 
-    def encode(self, images: Tensor) -> Tensor:
+    def encode(self, images: Tensor, showings: Tensor | None = None) -> Tensor:
         """Currents (T·B, C, H, W), channels-last."""
-        return _channels_last(self.method.encoder(images, self.timesteps))
+        encoder = self.method.encoder
+        if isinstance(encoder, Poisson):
+            showings = torch.arange(images.shape[-4], device=images.device) if showings is None else showings
+            encoder = partial(encoder, keys=poisson.keys(self.noise, showings))
+        return _channels_last(encoder(images, self.timesteps))
 
     def shows_the_same_at_every_step(self, images: Tensor) -> bool:
         """Whether the first convolution and its norm need to see still images only once.
@@ -71,7 +86,7 @@ class Network(nn.Module):
         if not isinstance(first, ConvNorm) or not isinstance(first.norm, nn.BatchNorm2d | nn.Identity):
             return False
         watched = any(module._forward_hooks or module._forward_pre_hooks for module in first.modules())
-        return isinstance(first.conv, nn.Conv2d) and not watched
+        return isinstance(first.conv, nn.Conv2d) and not isinstance(first.conv, VolumeConv2d) and not watched
 
     def in_precision(self, precision: str) -> Network:
         """This network in `float32` or `float64`, or in float32 with convolutions and linear layers in `bfloat16`.
@@ -131,12 +146,12 @@ def build_network(
         method = baselines.METHODS.get(method)
     if surrogate not in SURROGATES:
         raise UnknownName("surrogate", surrogate, sorted(SURROGATES))
-    parts = Parts(method=method, timesteps=timesteps, surrogate=_first(method.surrogate or SURROGATES[surrogate]))
+    parts = Parts(method=method, timesteps=timesteps, surrogate=first_surrogate(method.surrogate or SURROGATES[surrogate]))
     body = baselines.ARCHITECTURES.get(architecture)(parts, shape, classes, width)
     return Network(method, body, timesteps).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _first(surrogate: Surrogate | Evolving | Retempered) -> Surrogate:
+def first_surrogate(surrogate: Surrogate | Evolving | Retempered) -> Surrogate:
     """That with which training begins."""
     if isinstance(surrogate, Retempered):
         return surrogate.of(surrogate.start)

@@ -23,6 +23,7 @@ from baselines.parts import synchronised
 from baselines.parts.normalisations import JointBatchNorm
 from baselines.parts.surrogates import STE
 from harness import interrupts
+from harness.data.base import shown
 from harness.environment import TOKEN
 from harness.errors import UserError
 from harness.spec import Cell, Recipe
@@ -57,7 +58,7 @@ def five_steps(method: str, group: Group) -> dict[str, Tensor]:
     seen: dict[str, Tensor] = {}
     for step, chosen in enumerate(torch.arange(SAMPLES).split(BATCH)):
         mine = chosen[group.share.within(len(chosen))]
-        logits = network(images[mine])
+        logits = network(shown(images[mine], mine, 0, SAMPLES))
         loss = network.loss(logits, labels[mine])
         optimiser.zero_grad(set_to_none=True)
         backward(loss, logits, len(mine) / len(chosen), network, group)

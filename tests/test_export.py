@@ -246,6 +246,11 @@ def test_nir_says_what_the_paper_says_of_the_neuron(tmp_path: Path) -> None:
         ("neunorm", "resnet20", "layer 1.after: cannot be written in NIR: NIR has no node for NeuNormalisation"),
         ("liaf-net", "resnet20", "layer 1.neuron: cannot be written in NIR: it is no leaky neuron"),
         ("vanilla", "resnet18-sew", "NIR has no node for MaxPool2d"),
+        (
+            "vanilla-poisson",
+            "resnet20",
+            "layer encoder: cannot be written in NIR: frames come in as Poisson codes them",
+        ),
     ],
 )
 def test_what_nir_cannot_say_is_refused_by_layer(method: str, architecture: str, told: str) -> None:
@@ -253,6 +258,13 @@ def test_what_nir_cannot_say_is_refused_by_layer(method: str, architecture: str,
     with pytest.raises(UserError) as refused:
         as_nir.graph(network(method, architecture), (3, 32, 32))
     assert told in str(refused.value)
+
+
+def test_a_pool_that_reaches_beyond_a_small_map_is_refused() -> None:
+    """The last shortcut of a ResNet20 on 8x8 images halves a map of one pixel."""
+    pytest.importorskip("nir")
+    with pytest.raises(UserError, match="its average pool reaches beyond the map"):
+        as_nir.graph(network("vanilla"), (3, 8, 8))
 
 
 @pytest.mark.parametrize(("form", "package"), [(as_onnx, "onnxscript"), (as_nir, "nir")])

@@ -44,7 +44,7 @@ def test_csv_of_the_six_tables_is_the_papers():
                 {
                     "table": row["table"].removeprefix("table"),
                     "dataset": row["dataset"],
-                    "method": row["method"].removesuffix(" style"),  # what stands in says so
+                    "method": row["method"].removesuffix(" style").removesuffix(" ANN"),  # what stands in says so
                     "ref": row["reference"],
                     "type": row["type"],
                     "architecture": row["architecture"],

@@ -75,15 +75,16 @@ def resnet(
     The method wires the blocks; their convolutions have a `bias` or not, `dropout` lies between them.
     """
     wiring = parts.method.wiring
+    within = wiring.within(parts)
     layers, shape = stem(parts, shape, scaled(stem_channels, width))
     for channels, blocks, first_stride in stages:
         for stride in [first_stride] + [1] * (blocks - 1):
             source, shape = shape, (scaled(channels, width), *shape[1:])
             shape = halved(shape) if stride == 2 else shape
             unchanged = stride == 1 and source[0] == shape[0]
-            path = (identity if unchanged else shortcut)(parts, shape, source[0], stride)
+            path = (identity if unchanged else shortcut)(within, shape, source[0], stride)
             plan = Plan(source=source, shape=shape, strides=(stride, 1), bias=bias, dropout=(dropout, 0.0))
-            layers.append(wiring.block(parts, plan, path))
+            layers.append(wiring.block(within, plan, path))
     layers += wiring.begins_tail(parts, shape)
     return initialise(nn.Sequential(*layers, *tail(parts, shape, classes, width)))
 

@@ -27,6 +27,7 @@ def resnet11(parts: Parts, shape: Shape, classes: int, width: float) -> nn.Modul
     stem = parts.conv_norm(shape[0], scaled(64, width))
     shape = (scaled(64, width), *shape[1:])
     wiring = parts.method.wiring
+    within = wiring.within(parts)
     layers = [stem, *wiring.ends_stem(parts, shape), DropoutOverTime(DROPOUT, parts.timesteps), nn.AvgPool2d(2)]
     shape = (shape[0], shape[1] // 2, shape[2] // 2)
     layers.append(POOLING_NEURON.build(shape, parts.timesteps, parts.surrogate))
@@ -34,9 +35,9 @@ def resnet11(parts: Parts, shape: Shape, classes: int, width: float) -> nn.Modul
         source, shape = shape, (scaled(channels, width), *shape[1:])
         shape = halved(shape) if stride == 2 else shape
         changes = source[0] != shape[0]
-        path = strided_shortcut(parts, shape, source[0], stride) if changes else nn.AvgPool2d(1, stride)
+        path = strided_shortcut(within, shape, source[0], stride) if changes else nn.AvgPool2d(1, stride)
         plan = Plan(source=source, shape=shape, strides=(1, stride), dropout=(DROPOUT, DROPOUT))
-        layers.append(wiring.block(parts, plan, path))
+        layers.append(wiring.block(within, plan, path))
     layers += wiring.begins_tail(parts, shape)
     tail = hidden_classifier(1024, dropout=DROPOUT)(parts, shape, classes, width)
     network = nn.Sequential(*layers, *tail)

@@ -1,7 +1,8 @@
 """InfLoR-SNN: potentials are rectified towards 0 and 1 before firing, a spike subtracts 1. Folds into the threshold.
 
 Guo et al. 2022. The surrogate is straight-through on the rectified potential, whose slope shapes it. Threshold
-0.5 is the baseline's and the cited code's; that one does not leak at all, and has tdBN in residual blocks.
+0.5 is the baseline's and the cited code's; that one does not leak at all, and has tdBN in residual blocks:
+`inflor-snn-tdbn`.
 """
 
 from dataclasses import replace

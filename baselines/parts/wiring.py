@@ -6,12 +6,13 @@ a shortcut that changes the shape. In a network without shortcuts it has no part
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor, nn
 
 from baselines.parts.dropout import DropoutOverTime
+from baselines.parts.normalisations import Normalisation, TdBN
 
 if TYPE_CHECKING:
     from baselines.method import Parts, Shape
@@ -43,6 +44,8 @@ class Plan:
 
 
 class Wiring(Protocol):
+    """Whoever inherits from it has the paper's stem and shortcuts, and changes what differs."""
+
     @property
     def branches(self) -> int:
         """Paths that are summed where a block ends, before a neuron."""
@@ -50,17 +53,21 @@ class Wiring(Protocol):
 
     def block(self, parts: Parts, plan: Plan, shortcut: nn.Module) -> nn.Module: ...
 
+    def within(self, parts: Parts) -> Parts:
+        """What blocks and their shortcuts are built of, in a network of `parts`."""
+        return parts
+
     def shortcut(self, parts: Parts, shape: Shape, path: nn.Module) -> nn.Module:
         """What becomes of a `path` of convolution and norm, or norm alone, that ends in currents of `shape`."""
-        ...
+        return path
 
     def ends_stem(self, parts: Parts, shape: Shape) -> list[nn.Module]:
         """What follows the last norm of a stem."""
-        ...
+        return [parts.neuron(shape)]
 
     def begins_tail(self, parts: Parts, shape: Shape) -> list[nn.Module]:
         """What follows the last block."""
-        ...
+        return []
 
 
 # --- conv, norm, add, fire --------------------------------------------------------------------------------------------
@@ -69,11 +76,11 @@ class Wiring(Protocol):
 class BasicBlock(nn.Module):
     """Two convolutions and a shortcut, summed before the second neuron: spikes in, spikes out."""
 
-    def __init__(self, parts: Parts, plan: Plan, shortcut: nn.Module) -> None:
+    def __init__(self, parts: Parts, plan: Plan, shortcut: nn.Module, branches: int = 2) -> None:
         super().__init__()
         self.conv1 = plan.convolution(parts, 0)
         self.neuron1 = parts.neuron(plan.middle, "inside")
-        self.conv2 = plan.convolution(parts, 1, branches=2)
+        self.conv2 = plan.convolution(parts, 1, branches=branches)
         self.shortcut = shortcut
         self.neuron2 = parts.neuron(plan.shape)
         self.dropout1, self.dropout2 = plan.dropouts(parts)
@@ -84,7 +91,7 @@ class BasicBlock(nn.Module):
 
 
 @dataclass(frozen=True)
-class AddThenFire:
+class AddThenFire(Wiring):
     """The paper's: currents are added, and fire together."""
 
     branches: int = 2
@@ -92,14 +99,22 @@ class AddThenFire:
     def block(self, parts: Parts, plan: Plan, shortcut: nn.Module) -> nn.Module:
         return BasicBlock(parts, plan, shortcut)
 
-    def shortcut(self, parts: Parts, shape: Shape, path: nn.Module) -> nn.Module:
-        return path
 
-    def ends_stem(self, parts: Parts, shape: Shape) -> list[nn.Module]:
-        return [parts.neuron(shape)]
+@dataclass(frozen=True)
+class NormalisedBlocks(AddThenFire):
+    """Of a normalisation of their own, while the stem keeps the method's (InfLoR-SNN: tdBN).
 
-    def begins_tail(self, parts: Parts, shape: Shape) -> list[nn.Module]:
-        return []
+    Where a block adds the bare input, that does not count as a branch.
+    """
+
+    normalisation: Normalisation = field(default_factory=TdBN)
+
+    def within(self, parts: Parts) -> Parts:
+        return replace(parts, method=replace(parts.method, normalisation=self.normalisation))
+
+    def block(self, parts: Parts, plan: Plan, shortcut: nn.Module) -> nn.Module:
+        learns = any(True for _ in shortcut.parameters())
+        return BasicBlock(parts, plan, shortcut, branches=2 if learns else 1)
 
 
 # --- conv, norm, fire, add (SEW) --------------------------------------------------------------------------------------
@@ -123,7 +138,7 @@ class AddAfterBlock(nn.Module):
 
 
 @dataclass(frozen=True)
-class AddAfter:
+class AddAfter(Wiring):
     """Spikes are added after they were fired; a shortcut that computes something has neurons of its own."""
 
     branches: int = 1
@@ -133,12 +148,6 @@ class AddAfter:
 
     def shortcut(self, parts: Parts, shape: Shape, path: nn.Module) -> nn.Module:
         return nn.Sequential(path, parts.neuron(shape, "shortcut"))
-
-    def ends_stem(self, parts: Parts, shape: Shape) -> list[nn.Module]:
-        return [parts.neuron(shape)]
-
-    def begins_tail(self, parts: Parts, shape: Shape) -> list[nn.Module]:
-        return []
 
 
 # --- fire, conv, norm, add (MS-ResNet) --------------------------------------------------------------------------------
@@ -162,16 +171,13 @@ class PreActivationBlock(nn.Module):
 
 
 @dataclass(frozen=True)
-class PreActivation:
+class PreActivation(Wiring):
     """Currents are added and travel on; the neurons stand before the convolutions, the stem's behind the last block."""
 
     branches: int = 2
 
     def block(self, parts: Parts, plan: Plan, shortcut: nn.Module) -> nn.Module:
         return PreActivationBlock(parts, plan, shortcut)
-
-    def shortcut(self, parts: Parts, shape: Shape, path: nn.Module) -> nn.Module:
-        return path
 
     def ends_stem(self, parts: Parts, shape: Shape) -> list[nn.Module]:
         return []

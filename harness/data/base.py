@@ -35,12 +35,22 @@ class Share(NamedTuple):
 WHOLE = Share()
 
 
+def shown(images: torch.Tensor, samples: torch.Tensor, epoch: int | None, count: int) -> torch.Tensor:
+    """`images` of `samples` (B,) of a split of `count`, with `showings`: a number for each sample in each `epoch`.
+
+    Of what is not trained on (None), the numbers of an epoch before the first. Whatever draws at random for a sample
+    begins with it.
+    """
+    images.showings = samples + (-1 if epoch is None else epoch) * count  # type: ignore[attr-defined]
+    return images
+
+
 class Split(Protocol):
     """The training or the test half of a data set.
 
     Both iterators yield ``(images, labels)``: float32, normalised, (B, C, H, W) or, for events, (T, B, C, H, W);
-    labels int64 (B,). The last, partial batch is kept. `batch` counts the samples of all shares together; a share may
-    be empty in a partial batch.
+    labels int64 (B,). Images carry `showings` (B,), see `shown`. The last, partial batch is kept. `batch` counts the
+    samples of all shares together; a share may be empty in a partial batch.
     """
 
     @property

@@ -20,7 +20,7 @@ from torchvision.transforms import v2
 
 from harness.data import archives, decoders, pictures
 from harness.data.augment import Augmentation, cropped_at, resized_crop
-from harness.data.base import WHOLE, Share
+from harness.data.base import WHOLE, Share, shown
 from harness.data.memory import seeded
 from harness.errors import UserError
 from harness.interrupts import leave_to_parent
@@ -155,13 +155,13 @@ class FileSplit:
         order = torch.randperm(self.samples, generator=generator)
         seeds = torch.randint(2**62, (self.samples,), generator=generator)
         items = list(zip(order.tolist(), seeds.tolist(), strict=True))
-        yield from self._loaded(_cut(items[start * batch :], batch, share))
+        yield from self._loaded(_cut(items[start * batch :], batch, share), epoch)
 
     def batches(self, batch: int, *, share: Share = WHOLE) -> Iterator[tuple[Tensor, Tensor]]:
         """In order, not augmented."""
-        yield from self._loaded(_cut([(index, None) for index in range(self.samples)], batch, share))
+        yield from self._loaded(_cut([(index, None) for index in range(self.samples)], batch, share), None)
 
-    def _loaded(self, batches: Sequence[Sequence[Item]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _loaded(self, batches: Sequence[Sequence[Item]], epoch: int | None) -> Iterator[tuple[Tensor, Tensor]]:
         workers = min(worker_count() if self.workers is None else self.workers, len(batches))
         loader = DataLoader(
             self.prepared,
@@ -173,12 +173,15 @@ class FileSplit:
             generator=torch.Generator(),  # else it would draw from the global one
             worker_init_fn=leave_to_parent,
         )
-        for loaded in loader:
+        for items, loaded in zip(batches, loader, strict=True):
             if isinstance(loaded, UserError):
                 raise loaded
             images, labels = self._decoded(loaded) if isinstance(loaded, list) else loaded
-            images, labels = (part.to(self.scale.device, non_blocking=True) for part in (images, labels))
-            yield images.float().mul_(self.scale).sub_(self.shift), labels
+            samples = torch.tensor([index for index, _ in items], dtype=torch.int64)
+            images, labels, samples = (
+                part.to(self.scale.device, non_blocking=True) for part in (images, labels, samples)
+            )
+            yield shown(images.float().mul_(self.scale).sub_(self.shift), samples, epoch, self.samples), labels
 
     def _decoded(self, batch: list[Raw]) -> tuple[Tensor, Tensor]:
         """Of a decoder on the device: the crops that the workers would have made, made there."""

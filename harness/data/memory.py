@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.data.augment import Augmentation, Draws
-from harness.data.base import WHOLE, Share
+from harness.data.base import WHOLE, Share, shown
 from harness.data.fingerprint import combine, spread
 from harness.errors import UserError
 
@@ -59,15 +59,15 @@ class MemorySplit:
             if number >= start:  # the batches before were drawn all the same: the generator must move on
                 waiting.append(drawn.cut(share))
             if sum(len(each.chosen) for each in waiting) >= self._together:
-                yield from self._augmented(waiting)
+                yield from self._augmented(waiting, epoch)
                 waiting = []
-        yield from self._augmented(waiting)
+        yield from self._augmented(waiting, epoch)
 
     def batches(self, batch: int, *, share: Share = WHOLE) -> Iterator[tuple[Tensor, Tensor]]:
         """In order, not augmented."""
-        for images, labels in zip(self.images.split(batch), self.labels.split(batch), strict=True):
-            mine = share.within(len(labels))
-            yield self._normalised(images[mine]), labels[mine]
+        for samples in torch.arange(self.samples, device=self.images.device).split(batch):
+            mine = samples[share.within(len(samples))]
+            yield shown(self._normalised(self.images[mine]), mine, None, self.samples), self.labels[mine]
 
     def _drawn(self, seed: int, epoch: int, batch: int) -> Iterator[Drawn]:
         generator = seeded(seed, epoch)
@@ -81,7 +81,7 @@ class MemorySplit:
         """Images to change at once: one change of many costs less than many changes of few."""
         return TOGETHER // self.images[0].nbytes
 
-    def _augmented(self, waiting: Sequence[Drawn]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _augmented(self, waiting: Sequence[Drawn], epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches `waiting`, changed in one go."""
         if not waiting:
             return
@@ -92,8 +92,9 @@ class MemorySplit:
             parts = zip(*(each.draws[number] for each in waiting), strict=True)
             flat = augmentation.apply(flat, tuple(torch.cat(part) for part in parts))
         sizes = [len(each.chosen) for each in waiting]
-        batches = zip(flat.view_as(images).split(sizes), self.labels[chosen].split(sizes), strict=True)
-        yield from ((self._normalised(part), labels) for part, labels in batches)
+        parts = (of.split(sizes) for of in (flat.view_as(images), self.labels[chosen], chosen))
+        for part, labels, samples in zip(*parts, strict=True):
+            yield shown(self._normalised(part), samples, epoch, self.samples), labels
 
     def _normalised(self, images: Tensor) -> Tensor:
         """Time leads: (T, B, C, H, W)."""

@@ -25,7 +25,8 @@ from baselines.folding import ConvPerStep, FoldedLeak
 from baselines.method import ConvNorm
 from baselines.network import Network
 from baselines.parts.neurons import Fire, FoldedFire, HardReset, Leak, SpikingNeuron
-from baselines.parts.readout import MeanOverTime
+from baselines.parts.readout import MeanOverTime, Repeat
+from baselines.parts.volume import VolumeConv2d
 from harness.errors import UserError
 from harness.export.as_onnx import missing
 
@@ -48,6 +49,10 @@ def graph(network: Network, shape: tuple[int, int, int]) -> Any:
     nir = _nir()
     if not isinstance(network.method.readout, MeanOverTime):
         raise _refused("readout", "the scores are not the mean over time")
+    if not isinstance(network.method.encoder, Repeat):
+        raise _refused(
+            "encoder", f"frames come in as {type(network.method.encoder).__name__} codes them, not as they are"
+        )
     body = _bare(network.body)
     traced = fx.GraphModule(body, _Tracer().trace(body))
     builder = _Builder(nir, traced, {"input": nir.Input({"input": np.array(shape)})})
@@ -128,6 +133,8 @@ class _Builder:
             return value
         if isinstance(module, SpikingNeuron):
             return self._put(name, self._lif(name, module, value), value, value.tensor)
+        if isinstance(module, VolumeConv2d):
+            raise _refused(name, "it reads several steps at once, and NIR goes step by step")
         if isinstance(module, nn.Conv2d):
             return self._put(name, self._conv(name, module, value), value, module(value.tensor))
         if isinstance(module, nn.Linear):
@@ -138,6 +145,8 @@ class _Builder:
             return self._pool(name, value, tuple(value.tensor.shape[2:]))
         if isinstance(module, nn.AvgPool2d):
             if module.ceil_mode or (module.padding not in (0, (0, 0)) and not module.count_include_pad):
+                if min(value.tensor.shape[2:]) < min(_numbers(module.kernel_size)):
+                    raise _refused(name, "its average pool reaches beyond the map")
                 out = module(value.tensor)
                 plain = F.avg_pool2d(value.tensor, module.kernel_size, module.stride, module.padding)
                 if module.padding not in (0, (0, 0)) or out.shape != plain.shape:

@@ -21,6 +21,7 @@ from baselines import kernels
 from baselines.method import Method, Shape
 from baselines.network import Network
 from baselines.parts.potential import NoNorm
+from baselines.parts.relu import ReLU
 from baselines.parts.surrogates import Surrogate
 from harness.measure.memory import MIB, peak_bytes, saved_bytes
 from harness.measure.networks import CLASSES, noise, shape_of
@@ -98,16 +99,6 @@ def _plainly(network: Network, images: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Rectifier:
-    """A ReLU in the place of a layer of neurons."""
-
-    v_th: float = 0.5
-
-    def build(self, shape: Shape, timesteps: int, surrogate: Surrogate) -> nn.Module:
-        return nn.ReLU()
-
-
-@dataclass(frozen=True)
 class JellyNeuron:
     """SpikingJelly's node of the same charge, threshold and reset; with MPBN, its MPBN node.
 
@@ -142,7 +133,7 @@ class InSequence(nn.Module):
 
 
 def _rectified(method: Method) -> Method:
-    return replace(method, neuron=Rectifier())  # type: ignore[arg-type]
+    return replace(method, neuron=ReLU())  # type: ignore[arg-type]
 
 
 def _jelly(method: Method) -> Method:

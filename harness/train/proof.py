@@ -11,7 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from baselines.absorbing import coefficients, fold_coefficients
-from baselines.folding import fold_leaks, fold_norms, fold_thresholds, has_foldable_leak, has_foldable_threshold
+from baselines.folding import (
+    fold_leaks,
+    fold_norms,
+    fold_thresholds,
+    has_foldable_leak,
+    has_foldable_norm,
+    has_foldable_threshold,
+)
 from baselines.network import Network
 from baselines.parts.potential import MPBN
 from harness.store.result import FoldProof, LayerCheck, objection
@@ -38,8 +45,9 @@ def prove(network: Network, batches: Batches) -> tuple[FoldProof, ...]:
         if any(has_foldable_leak(module) for module in network.modules()):
             before, folded = folded, fold_leaks(folded)
             proofs.append(compare(before, folded, batches, "mpbn-leak", precision, exact=precision == "float64"))
-        before, folded = folded, fold_norms(folded)
-        proofs.append(compare(before, folded, batches, "norm-conv", precision, exact=precision == "float64"))
+        if any(has_foldable_norm(module) for module in network.modules()):
+            before, folded = folded, fold_norms(folded)
+            proofs.append(compare(before, folded, batches, "norm-conv", precision, exact=precision == "float64"))
         if coefficients(network.body):
             before, folded = folded, fold_coefficients(folded)
             proofs.append(compare(before, folded, batches, "coefficient", precision, exact=precision == "float64"))
@@ -65,7 +73,6 @@ def compare(
     counts = torch.zeros(len(names), 3, dtype=torch.long)  # neurons, spikes, mismatches
     hits, samples, difference = [0, 0], 0, 0.0
     for images, labels in batches:
-        images = images.to(getattr(torch, precision))
         with recorded(before) as old, recorded(after) as new:
             logits = before(images), after(images)
         for row, name in zip(counts, names, strict=True):

@@ -71,16 +71,25 @@ def split(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 def equal(left: Batches, right: Batches) -> bool:
     return len(left) == len(right) and all(
-        torch.equal(a, b) for one, other in zip(left, right, strict=True) for a, b in zip(one, other, strict=True)
+        torch.equal(a, b)
+        for one, other in zip(left, right, strict=True)
+        for a, b in zip(parts(one), parts(other), strict=True)
     )
+
+
+def parts(batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    images, labels = batch
+    return images, labels, images.showings  # type: ignore[attr-defined]
 
 
 def together(shares: list[Batches]) -> Batches:
     """The batches put together from what each process saw; a recording's batch lies behind its time."""
     whole = []
-    for parts in zip(*shares, strict=True):
-        images, labels = zip(*parts, strict=True)
-        whole.append((torch.cat(images, dim=1 if images[0].dim() == 5 else 0), torch.cat(labels)))
+    for batches in zip(*shares, strict=True):
+        images, labels, showings = zip(*map(parts, batches), strict=True)
+        joined = torch.cat(images, dim=1 if images[0].dim() == 5 else 0)
+        joined.showings = torch.cat(showings)  # type: ignore[attr-defined]
+        whole.append((joined, torch.cat(labels)))
     return whole
 
 
@@ -103,6 +112,22 @@ def test_processes_together_see_what_one_would(split: Split, of: int) -> None:
 
     assert equal(together(list(each("epoch"))), list(split.epoch(5, 3, 8))[1:])
     assert equal(together(list(each("batches"))), list(split.batches(8)))
+
+
+def test_a_showing_has_one_number_whatever_the_batch(split: Split) -> None:
+    """The sample's place in every epoch and, in order, in what is not trained on: no two alike."""
+
+    def showings(batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+        return torch.cat([images.showings for images, _ in batches])  # type: ignore[attr-defined]
+
+    passes = [split.batches(8), split.epoch(5, 0, 8), split.epoch(5, 1, 8)]
+    numbers = [showings(each) for each in passes]
+    assert torch.equal(numbers[0], torch.arange(30) - 30)
+    assert len(torch.cat(numbers).unique()) == 90
+    assert torch.equal(numbers[2], showings(split.epoch(5, 1, 7)))
+    images, labels = next(iter(split.epoch(5, 1, 30)))
+    in_order = [label for _, part in split.batches(30) for label in part.tolist()]
+    assert labels.tolist() == [in_order[number % 30] for number in images.showings.tolist()]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("bound", [1, 3072 * 20])

@@ -1,4 +1,4 @@
-"""Runs the cited code of other methods' neurons and normalisers, and writes what it computed: `parts.npz`.
+"""Runs the cited code of other methods' neurons, normalisers and objectives, and writes what it computed: `parts.npz`.
 
     mkdir cited && cd cited
     git clone https://github.com/Ikarosy/Gated-LIF && git -C Gated-LIF checkout 60638b2
@@ -6,25 +6,31 @@
     git clone https://github.com/sq117/LTMD && git -C LTMD checkout 1766d5e
     git clone https://github.com/fangwei123456/Parametric-Leaky-Integrate-and-Fire-Spiking-Neuron PLIF
     git -C PLIF checkout f644ff6
-    git clone https://github.com/fangwei123456/spikingjelly && git -C spikingjelly checkout 73f94ab
+    git clone https://github.com/fangwei123456/spikingjelly sj-plif && git -C sj-plif checkout 73f94ab
+    git clone https://github.com/Gus-Lab/temporal_efficient_training TET && git -C TET checkout f9bde41
+    git clone https://github.com/yfguo91/IM-Loss-Information-Maximization-Loss-for-Spiking-Neural-Networks IM-Loss
+    git -C IM-Loss checkout c12bca3
     cd .. && python tests/parity/produce_parts.py cited
 
 None of that code is in this repository; it is executed from the checkouts, in float64, on the CPU. Of each method it
 computes one small network: convolution, normaliser, neurons, convolution, normaliser, neurons, mean over the map,
-linear layer, mean over time; convolutions and linear layer are torch's own, normalisers and neurons the cited classes
-(`PLACES`), torch's batch norm over time where the method has none of its own. What is done to the code, from outside:
+linear layer, mean over time; convolutions and linear layer are torch's own, normalisers, neurons and objective the
+cited ones (`PLACES`), torch's batch norm over time where the method has none of its own. What is done to the code, from
+outside:
 
 - `Tensor.float` does nothing while it runs: it would cut float64 down to float32.
 - Gated-LIF's backward reads `input = ctx.saved_tensors`, a tuple: it is given the comma that it lacks.
 - IPython, matplotlib and the like, imported for other purposes, are stood in for by empty modules.
+- IM-Loss's neurons are listened to, for the potentials that they compare; each layer of them is given to its
+  `Distrloss_layer` as one step, whose 0.5 / T is then the threshold.
 
 Every parameter is moved at random from where it begins, then SGD of rate 0.1 and momentum 0.9 takes STEPS steps on
-cross-entropy. The file holds, by METHOD:
-    METHOD/names, start           of the parameters, in the cited order; their values, flat
+cross-entropy of the mean, or on the cited objective. The file holds, by METHOD:
+    METHOD/names, start           of the parameters, in the cited order; their values, half precision, flat
     METHOD/spikes                 of both layers in the first pass, in training mode, (2, T, B, C, H, W), a bit each
-    METHOD/logits, gradients      of that pass: (T, B, classes); as in start
+    METHOD/logits, gradients      of that pass: (T, B, classes); parameter after parameter, each as `summarise` keeps it
     METHOD/losses                 of STEPS steps
-    METHOD/parameters, statistics after them; running means, then running variances, layer after layer
+    METHOD/parameters, statistics after them, kept as gradients are; running means, then running variances, whole
     METHOD/evaluated              logits in evaluation mode then
 """
 
@@ -32,38 +38,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from small import BATCH, CHANNELS, CLASSES, INPUTS, STEPS, TIMESTEPS, inputs
+from cited import BATCH_FIRST, TIME_LAST, InSteps, arrays_of, executed, prepared, saved
+from small import BATCH, CHANNELS, CLASSES, INPUTS, TIMESTEPS, Loss, cross_entropy, inputs, watched
 from torch import Tensor, nn
-
-
-def executed(path: Path, *changes: tuple[str, str]) -> dict[str, Any]:
-    """The names that a file of the cited code defines."""
-    source = path.read_text()
-    for old, new in changes:
-        assert old in source, f"{path} has no {old!r}: another commit?"
-        source = source.replace(old, new)
-    namespace: dict[str, Any] = {"__name__": path.stem}
-    exec(compile(source, str(path), "exec"), namespace)
-    return namespace
-
-
-class InSteps(nn.Module):
-    """A cited module for (T, B, C, H, W), on (T·B, C, H, W)."""
-
-    def __init__(self, layer: nn.Module, axes: tuple[int, ...] = (0, 1, 2, 3, 4)) -> None:
-        super().__init__()
-        self.layer, self.axes = layer, axes
-
-    def forward(self, x: Tensor) -> Tensor:
-        back = [self.axes.index(i) for i in range(5)]
-        return self.layer(x.unflatten(0, (TIMESTEPS, -1)).permute(self.axes)).permute(back).flatten(0, 1)
 
 
 class StepByStep(nn.Module):
@@ -78,8 +59,8 @@ class StepByStep(nn.Module):
         return torch.cat([self.layer(step) for step in x.unflatten(0, (TIMESTEPS, -1))])
 
 
-Parts = tuple[nn.Module, nn.Module, nn.Module, nn.Module]
-"""(normaliser, neurons, normaliser, neurons)."""
+Parts = tuple[tuple[nn.Module, nn.Module, nn.Module, nn.Module], Loss]
+"""(normaliser, neurons, normaliser, neurons), and the objective."""
 
 
 def glif(cited: Path) -> Parts:
@@ -97,7 +78,8 @@ def glif(cited: Path) -> Parts:
     def neuron() -> nn.Module:
         return InSteps(layers["LIFSpike_CW"](CHANNELS, **said))
 
-    return layers["tdBatchNorm"](CHANNELS), neuron(), layers["tdBatchNorm"](CHANNELS, alpha=2**-0.5), neuron()
+    norms = layers["tdBatchNorm"](CHANNELS), layers["tdBatchNorm"](CHANNELS, alpha=2**-0.5)
+    return (norms[0], neuron(), norms[1], neuron()), cross_entropy
 
 
 def inflor(cited: Path) -> Parts:
@@ -107,34 +89,78 @@ def inflor(cited: Path) -> Parts:
         parts += [layers["tdBatchNorm2d"](nn.BatchNorm2d(CHANNELS), alpha), layers["LIFAct"](TIMESTEPS)]
     for part in parts:
         part.set_spike_state(True)
-    return tuple(InSteps(part) for part in parts)  # type: ignore[return-value]
+    return tuple(InSteps(part) for part in parts), cross_entropy  # type: ignore[return-value]
 
 
 def ltmd(cited: Path) -> Parts:
     layers = executed(cited / "LTMD/cifar10/layersnew.py")
-    time_last = (1, 2, 3, 4, 0)
     parts = []
     for _ in range(2):
-        parts += [InSteps(layers["tdNorm"](nn.BatchNorm3d(CHANNELS)), (1, 2, 3, 4, 0))]
-        parts += [InSteps(layers["LIFSpike"](), time_last)]
-    return tuple(parts)  # type: ignore[return-value]
+        parts += [InSteps(layers["tdNorm"](nn.BatchNorm3d(CHANNELS)), TIME_LAST)]
+        parts += [InSteps(layers["LIFSpike"](), TIME_LAST)]
+    return tuple(parts), cross_entropy  # type: ignore[return-value]
 
 
 def plif(cited: Path) -> Parts:
-    sys.path.insert(0, str(cited / "spikingjelly"))
+    sys.path.insert(0, str(cited / "sj-plif"))
     layers = executed(cited / "PLIF/codes/models.py")
     parts: list[nn.Module] = []
     for _ in range(2):
         neuron = layers["PLIFNode"]()
         parts += [nn.BatchNorm2d(CHANNELS), StepByStep(neuron, neuron.reset)]
-    return tuple(parts)  # type: ignore[return-value]
+    return tuple(parts), cross_entropy  # type: ignore[return-value]
 
 
-PLACES: dict[str, Callable[[Path], Parts]] = {"glif": glif, "inflor": inflor, "ltmd": ltmd, "plif": plif}
+def tet(cited: Path) -> Parts:
+    layers, functions = executed(cited / "TET/models/layers.py"), executed(cited / "TET/functions.py")
+
+    def objective(logits: Tensor, labels: Tensor) -> Tensor:
+        return functions["TET_loss"](logits.transpose(0, 1), labels, nn.CrossEntropyLoss(), 1.0, 0.05)
+
+    def pair() -> list[nn.Module]:
+        return [
+            InSteps(layers[name](*of), BATCH_FIRST) for name, of in (("tdBatchNorm", (CHANNELS,)), ("LIFSpike", ()))
+        ]
+
+    return (*pair(), *pair()), objective  # type: ignore[return-value]
 
 
-def network(parts: Parts) -> nn.Sequential:
-    norm1, neuron1, norm2, neuron2 = parts
+def im_loss(cited: Path) -> Parts:
+    layers = executed(cited / "IM-Loss/models/spike_layer.py")
+    term = executed(cited / "IM-Loss/models/distrloss_layer.py")["Distrloss_layer"]()
+    compared, activation = [], layers["spike_activation"]
+
+    def listened(x: Tensor, **rest: float) -> Tensor:
+        compared.append(x)
+        return activation(x, **rest)
+
+    layers["spike_activation"] = listened
+
+    def objective(logits: Tensor, labels: Tensor) -> Tensor:
+        """2 · the sum of both layers' terms: the steps of a layer are one long batch of one step."""
+        steps = [compared.pop(0) for _ in range(2 * TIMESTEPS)]
+        potentials = [torch.cat(steps[:TIMESTEPS]), torch.cat(steps[TIMESTEPS:])]
+        return cross_entropy(logits, labels) + 2.0 * sum(term(u[None]) for u in potentials)
+
+    parts: list[nn.Module] = []
+    for _ in range(2):
+        parts += [layers["myBatchNorm3d"](nn.BatchNorm2d(CHANNELS), TIMESTEPS), layers["LIFAct"](TIMESTEPS)]
+    for part in parts:
+        part.set_spike_state(True)  # type: ignore[operator]
+    return tuple(InSteps(part) for part in parts), objective  # type: ignore[return-value]
+
+
+PLACES: dict[str, Callable[[Path], Parts]] = {
+    "glif": glif,
+    "inflor": inflor,
+    "ltmd": ltmd,
+    "plif": plif,
+    "tet": tet,
+    "im-loss": im_loss,
+}
+
+
+def network(norm1: nn.Module, neuron1: nn.Module, norm2: nn.Module, neuron2: nn.Module) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(INPUTS, CHANNELS, 3, padding=1, bias=False),
         norm1,
@@ -145,62 +171,19 @@ def network(parts: Parts) -> nn.Sequential:
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(CHANNELS, CLASSES),
+        nn.Unflatten(0, (TIMESTEPS, BATCH)),
     )
-
-
-def flat(tensors: Iterable[Tensor | None]) -> np.ndarray:
-    return torch.cat([tensor.detach().flatten() for tensor in tensors if tensor is not None]).numpy()
-
-
-def run(model: nn.Sequential) -> dict[str, np.ndarray]:
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(torch.randn(p.shape) * (0.5 if p.dim() > 1 else 0.2))
-    spikes: dict[int, Tensor] = {}
-    for place in (2, 5):
-        model[place].register_forward_hook(lambda m, i, s, place=place: spikes.__setitem__(place, s.detach()))
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    out: dict[str, np.ndarray] = {"names": np.array([name for name, _ in model.named_parameters()])}
-    out["start"] = flat(model.parameters())
-    losses = []
-    for step in range(STEPS):
-        images, labels = inputs(step)
-        logits = model(torch.from_numpy(images)).unflatten(0, (TIMESTEPS, BATCH))
-        loss = nn.functional.cross_entropy(logits.mean(0), torch.from_numpy(labels))
-        optimiser.zero_grad()
-        loss.backward()
-        losses.append(loss.item())
-        if step == 0:
-            both = torch.stack([spikes[2], spikes[5]]).contiguous()
-            assert ((both - both.round()).abs() < 1e-12).all()  # some cited spikes are 0 and 1 up to rounding
-            out["spikes"] = np.packbits(both.round().numpy().astype(bool))
-            out["logits"] = logits.detach().numpy()
-            out["gradients"] = flat(p.grad for p in model.parameters())
-        optimiser.step()
-    out["losses"] = np.array(losses)
-    out["parameters"] = flat(model.parameters())
-    out["statistics"] = flat(b for end in ("mean", "var") for name, b in model.named_buffers() if name.endswith(end))
-    model.eval()
-    with torch.no_grad():
-        logits = model(torch.from_numpy(inputs(0)[0])).unflatten(0, (TIMESTEPS, BATCH))
-    out["evaluated"] = logits.numpy()
-    return out
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("cited", type=Path, help="the folder of the checkouts")
-    cited = parser.parse_args().cited.resolve()
-    torch.set_default_dtype(torch.float64)
-    torch.Tensor.float = lambda self: self if self.dtype != torch.bool else self.double()  # type: ignore
-    for absent in ("IPython", "matplotlib", "matplotlib.pyplot"):
-        sys.modules.setdefault(absent, types.SimpleNamespace(embed=None))  # type: ignore[arg-type]
-    arrays: dict[str, np.ndarray] = {}
-    torch.manual_seed(5)
-    for method, parts in PLACES.items():
-        model = network(parts(cited)).double()
-        arrays |= {f"{method}/{what}": array for what, array in run(model).items()}
-        print(method, arrays[f"{method}/losses"])
-    path = Path(__file__).with_name("parts.npz")
-    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
-    print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+    folder = parser.parse_args().cited.resolve()
+    prepared()
+    arrays = {}
+    for method, place in PLACES.items():
+        torch.manual_seed(5)
+        parts, loss = place(folder)
+        model = network(*parts).double()
+        arrays |= arrays_of(model, method, inputs, watched([model[2], model[5]]), loss)
+    saved(Path(__file__).with_name("parts.npz"), arrays)

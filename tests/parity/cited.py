@@ -1,0 +1,81 @@
+"""How the code of other papers is run beside ours: executed from checkouts, as it is but for what a producer says."""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from small import TIMESTEPS, Loss, cross_entropy, trained
+from torch import Tensor, nn
+
+
+def prepared() -> None:
+    """float64 throughout, which `Tensor.float` would cut down; what is imported for other purposes is not there."""
+    torch.set_default_dtype(torch.float64)
+    torch.Tensor.float = lambda self: self if self.dtype != torch.bool else self.double()  # type: ignore
+    torch.Tensor.cuda = lambda self: self  # type: ignore
+    for absent in ("IPython", "matplotlib", "matplotlib.pyplot", "TA"):
+        sys.modules.setdefault(absent, types.SimpleNamespace(embed=None, pyplot=None))  # type: ignore[arg-type]
+
+
+def executed(path: Path, *changes: tuple[str, str], **names: object) -> dict[str, Any]:
+    """The names that a file of the cited code defines, where it finds `names` already there."""
+    source = path.read_text()
+    for old, new in changes:
+        assert old in source, f"{path} has no {old!r}: another commit?"
+        source = source.replace(old, new)
+    namespace: dict[str, Any] = {"__name__": path.stem, **names}
+    exec(compile(source, str(path), "exec"), namespace)
+    return namespace
+
+
+class InSteps(nn.Module):
+    """A cited module for (T, B, C, H, W), its axes in the order `axes`, on (T·B, C, H, W)."""
+
+    def __init__(self, layer: nn.Module, axes: tuple[int, ...] = (0, 1, 2, 3, 4)) -> None:
+        super().__init__()
+        self.layer, self.axes = layer, axes
+
+    def forward(self, x: Tensor) -> Tensor:
+        back = [self.axes.index(i) for i in range(5)]
+        return self.layer(x.unflatten(0, (TIMESTEPS, -1)).permute(self.axes)).permute(back).flatten(0, 1)
+
+
+BATCH_FIRST, TIME_LAST, CHANNELS_BEFORE_TIME = (1, 0, 2, 3, 4), (1, 2, 3, 4, 0), (1, 2, 0, 3, 4)
+
+
+def moved(model: nn.Module, method: str) -> np.ndarray:
+    """Every parameter away from where it begins, by a stream of its own; half precision: what the file keeps of it."""
+    starts = []
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            random = np.random.RandomState(zlib.crc32(f"{method}/{name}".encode()))
+            shift = random.normal(size=tuple(p.shape)) * (0.2 if p.numel() == max(p.shape, default=1) else 0.5)
+            kept = np.asarray(p.numpy() + shift).astype(np.float16)
+            p.copy_(torch.from_numpy(kept.astype(np.float64)))
+            starts.append(kept.ravel())
+    return np.concatenate(starts)
+
+
+def arrays_of(
+    model: nn.Module, method: str, batches: Any, seen: list[Tensor], loss: Loss = cross_entropy
+) -> dict[str, np.ndarray]:
+    """Of the cited `model`, moved and trained: the names of its parameters, and what the file keeps."""
+    start = moved(model, method)
+    groups: dict[str, list[nn.Parameter]] = {}
+    for name, p in model.named_parameters():
+        groups.setdefault(re.sub(r"(bntt\w*)\.\d+", r"\1", name), []).append(p)
+    kept = {"names": np.array(list(groups)), "start": start, **trained(model, groups, batches, loss, seen)}
+    print(method, kept["losses"], f"{sum(p.numel() for p in model.parameters())} parameters")
+    return {f"{method}/{what}": array for what, array in kept.items()}
+
+
+def saved(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+    print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
