@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from baselines.absorbing import coefficients, fold_coefficients
 from baselines.folding import fold_leaks, fold_norms, fold_thresholds, has_foldable_leak, has_foldable_threshold
-from baselines.network import Network
+from baselines.network import LONG, Network
 from baselines.parts.potential import MPBN
 from harness.store.result import FoldProof, LayerCheck, objection
 
@@ -25,8 +25,11 @@ def prove(network: Network, batches: Batches) -> tuple[FoldProof, ...]:
 
     MPBN, learned thresholds and rectified potentials into thresholds are claimed to be exact in both. MPBN that is
     carried into the leak, normalisation into convolutions, and coefficients into what receives them, round: in float32
-    spikes that sit on the threshold may flip and are counted; in float64 not one may.
+    spikes that sit on the threshold may flip and are counted; in float64 not one may. An ANN has no spikes to prove
+    anything by, and what is walked through more than `LONG` timesteps has no normalisation that could fold.
     """
+    if not network.spiking_layers() or network.timesteps > LONG:
+        return ()
     batches = list(batches)
     networks: dict[Precision, Network] = {"float32": network, "float64": copy.deepcopy(network).double()}
     proofs = []
