@@ -25,6 +25,7 @@ from harness.data.base import Samples
 from harness.data.fingerprint import combine, digests
 from harness.data.memory import MemorySplit, normalisation
 from harness.spec import Recipe
+from harness.tables import load_origins
 from harness.train.checkpoint import Checkpoint
 from harness.train.loop import train
 
@@ -113,16 +114,33 @@ def _train(method: str, recipe: Recipe) -> tuple[torch.nn.Module, list[float]]:
     torch.set_num_threads(1)
     try:
         environment.seed_everything(0)
+        timesteps = 2 if METHODS.get(method).procedure.trains else 32  # fewer, and nothing reaches the last layer
         network = build(
-            method, "resnet20", shape=(3, 8, 8), classes=10, timesteps=2, surrogate=recipe.surrogate, width=1 / 16
+            method,
+            "resnet20",
+            shape=(3, 8, 8),
+            classes=10,
+            timesteps=timesteps,
+            surrogate=recipe.surrogate,
+            width=1 / 16,
         ).in_precision(recipe.precision)
         splits = {"train": _split(12, chosen(recipe.augmentation)), "test": _split(8, ())}
         data = Data(name="computed", classes=10, shape=(3, 8, 8), identity="official", **splits)
         with TemporaryDirectory() as folder:
-            state = train(network, data, recipe, 0, Checkpoint(Path(folder)))
+            state = train(network, data, recipe, 0, Checkpoint(Path(folder)), weights=_begun(method, recipe))
     finally:
         torch.set_num_threads(threads)
     return network, [*state.curve.train_loss, *state.curve.test_loss]
+
+
+def _begun(method: str, recipe: Recipe) -> dict[str, torch.Tensor] | None:
+    """Weights of what cells of `method` begin from, fresh."""
+    if (origin := load_origins().get(method)) is None:
+        return None
+    network = build(
+        origin.method, "resnet20", shape=(3, 8, 8), classes=10, timesteps=1, surrogate=recipe.surrogate, width=1 / 16
+    )
+    return dict(network.in_precision(recipe.precision).state_dict())
 
 
 def _sums(network: torch.nn.Module) -> list[float]:
