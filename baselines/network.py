@@ -13,6 +13,7 @@ import baselines
 from baselines.method import ConvNorm, Method, Parts, Shape
 from baselines.parts import carried, moments
 from baselines.parts.dropout import DropoutOverTime
+from baselines.parts.leak_corrected import LeakCorrection
 from baselines.parts.moments import Moments
 from baselines.parts.neurons import SpikingNeuron
 from baselines.parts.normalisations import TemporalEffectiveBatchNorm
@@ -20,6 +21,7 @@ from baselines.parts.per_step import SecondMomentNorm
 from baselines.parts.poisson import Poisson
 from baselines.parts.readout import MeanOverTime, Repeat
 from baselines.parts.schedule import Evolving
+from baselines.parts.spike_time import Delay
 from baselines.parts.surrogates import SURROGATES, Surrogate
 from baselines.parts.tempering import Retempered
 from baselines.parts.volume import VolumeConv2d
@@ -30,7 +32,7 @@ LONG = 32
 """Timesteps that are shown at once; more are walked where nothing has to be back-propagated."""
 CHUNK = 16
 """Timesteps of a walk that are shown together: enough that the work outweighs the calls."""
-CARRYING = (SpikingNeuron, DropoutOverTime)
+CARRYING = (SpikingNeuron, DropoutOverTime, Delay, LeakCorrection)
 """Layers that know of timesteps, and can be shown some now and some later."""
 
 AT_ONCE = (TemporalEffectiveBatchNorm, SecondMomentNorm)
@@ -121,10 +123,10 @@ class Network(nn.Module):
     def so_far(self, images: Tensor, after: Sequence[int]) -> Iterator[Tensor]:
         """Logits (t, B, classes) of the first t timesteps, for each t of `after`, the last of which is T.
 
-        Of more than `LONG` timesteps only the mean is known, and stands for each of them.
+        Of more than `LONG` timesteps only the mean is known, and stands for each of them, where no readout wants more.
         """
         if self.timesteps <= LONG or not isinstance(self.method.readout, MeanOverTime):
-            logits = self(images)
+            logits = self(images) if self.timesteps <= LONG else torch.cat(list(self.walk(images, CHUNK)))
             yield from (logits[:t] for t in after)
             return
         steps, total = (y for logits in self.walk(images, CHUNK) for y in logits), 0.0

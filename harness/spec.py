@@ -227,9 +227,9 @@ class Figure(Spec, frozen=True):
     name: str
     title: str
     panel: tuple[Panel, ...]
-    kind: Literal["curves", "landscape", "potentials", "thresholds", "rates", "inflation", "energy", "changes"] = (
-        "curves"
-    )
+    kind: Literal[
+        "curves", "landscape", "potentials", "thresholds", "rates", "inflation", "energy", "changes", "latency"
+    ] = "curves"
     """What is drawn of its rows; a file of that name in `harness/render/drawings/` does it."""
     footnote: tuple[str, ...] = ()
 

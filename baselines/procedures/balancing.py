@@ -54,6 +54,8 @@ class Balance:
         network.eval()
         images = gathered(start.images(), self.samples)
         order = in_order(network, images[:1])
+        if not all(isinstance(layer.threshold, Learned) for layer in order):
+            raise ValueError("the network has neurons of its own, whose threshold no conversion can set: use another")
         for number, layer in enumerate(order, start=1):
             start.tell(f"threshold of layer {number} of {len(order)}")
             received = network.walk(images, CHUNK, until=layer, timesteps=self.steps)
@@ -92,7 +94,7 @@ def set_threshold(network: nn.Module, layer: SpikingNeuron, v: Tensor) -> None:
     """Of `layer`, and what its spikes weigh where they weigh V. Raises ValueError for one that never fires."""
     if not v > 0:
         raise ValueError(f"a layer receives no positive current (at most {float(v):g}): its threshold would be that")
-    assert isinstance(layer.threshold, Learned), "a method that balances thresholds has one to set in every layer"
+    assert isinstance(layer.threshold, Learned)
     layer.threshold.w.fill_(v)
     after = getattr(_owner(network, layer), "after", None)
     if isinstance(after, Weighing):

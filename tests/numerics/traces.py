@@ -30,6 +30,9 @@ from harness.train.checkpoint import Checkpoint
 from harness.train.loop import train
 
 RECIPE = Recipe(epochs=2, batch=4, augmentation=("crop", "flip"), precision="float64")
+WIDTH = 1 / 16
+AWAKE = {"timesteps": 64, "width": 1 / 8}
+"""Of converted networks: in fewer steps, or channels, deep layers do not wake."""
 CHANGES = {
     "adam": {"optimiser": "adam", "lr": 0.01},
     "all decayed": {"decayed": "all", "weight_decay": 0.01},
@@ -114,15 +117,16 @@ def _train(method: str, recipe: Recipe) -> tuple[torch.nn.Module, list[float]]:
     torch.set_num_threads(1)
     try:
         environment.seed_everything(0)
-        timesteps = 2 if METHODS.get(method).procedure.trains else 32  # fewer, and nothing reaches the last layer
+        origin = load_origins().get(method)
+        recipe = recipe if origin is None else origin.after(recipe)
+        size = AWAKE if _converted(method) else {"timesteps": 2, "width": WIDTH}
         network = build(
             method,
             "resnet20",
             shape=(3, 8, 8),
             classes=10,
-            timesteps=timesteps,
             surrogate=recipe.surrogate,
-            width=1 / 16,
+            **size,
         ).in_precision(recipe.precision)
         splits = {"train": _split(12, chosen(recipe.augmentation)), "test": _split(8, ())}
         data = Data(name="computed", classes=10, shape=(3, 8, 8), identity="official", **splits)
@@ -137,14 +141,19 @@ def _begun(method: str, recipe: Recipe) -> dict[str, torch.Tensor] | None:
     """Weights of what cells of `method` begin from, fresh."""
     if (origin := load_origins().get(method)) is None:
         return None
+    width = AWAKE["width"] if _converted(method) else WIDTH
     network = build(
-        origin.method, "resnet20", shape=(3, 8, 8), classes=10, timesteps=1, surrogate=recipe.surrogate, width=1 / 16
+        origin.method, "resnet20", shape=(3, 8, 8), classes=10, timesteps=1, surrogate=recipe.surrogate, width=width
     )
     return dict(network.in_precision(recipe.precision).state_dict())
 
 
+def _converted(method: str) -> bool:
+    return getattr(METHODS.get(method).procedure, "balance", None) is not None
+
+
 def _sums(network: torch.nn.Module) -> list[float]:
-    tensors = [tensor.double().flatten() for tensor in network.state_dict().values()]
+    tensors = [t.double().flatten() for name, t in network.state_dict().items() if name != "noise"]  # a seed, and huge
     weights = torch.cat(tensors)
     return [float(weights.abs().sum()), float((weights * torch.arange(len(weights), dtype=torch.float64).cos()).sum())]
 
