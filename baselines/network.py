@@ -12,8 +12,6 @@ from torch import Tensor, nn
 import baselines
 from baselines.method import ConvNorm, Method, Parts, Shape
 from baselines.parts import carried, moments
-from baselines.parts.dropout import DropoutOverTime
-from baselines.parts.leak_corrected import LeakCorrection
 from baselines.parts.moments import Moments
 from baselines.parts.neurons import SpikingNeuron
 from baselines.parts.normalisations import TemporalEffectiveBatchNorm
@@ -21,7 +19,6 @@ from baselines.parts.per_step import SecondMomentNorm
 from baselines.parts.poisson import Poisson
 from baselines.parts.readout import MeanOverTime, Repeat
 from baselines.parts.schedule import Evolving
-from baselines.parts.spike_time import Delay
 from baselines.parts.surrogates import SURROGATES, Surrogate
 from baselines.parts.tempering import Retempered
 from baselines.parts.volume import VolumeConv2d
@@ -32,8 +29,6 @@ LONG = 32
 """Timesteps that are shown at once; more are walked where nothing has to be back-propagated."""
 CHUNK = 16
 """Timesteps of a walk that are shown together: enough that the work outweighs the calls."""
-CARRYING = (SpikingNeuron, DropoutOverTime, Delay, LeakCorrection)
-"""Layers that know of timesteps, and can be shown some now and some later."""
 
 AT_ONCE = (TemporalEffectiveBatchNorm, SecondMomentNorm)
 """Layers with something of each timestep that must be shown all, though they do not count them."""
@@ -74,7 +69,7 @@ class Network(nn.Module):
     def _logits(self, images: Tensor) -> Tensor:
         encode = partial(self.encode, showings=getattr(images, "showings", None))
         images = images.to(next(self.parameters()).dtype)
-        with self._precision(images):
+        with self.precision_of(images):
             if self.shows_the_same_at_every_step(images):
                 logits = self.body[1:](self.body[0](_channels_last(images)).repeat(self.timesteps, 1, 1, 1))  # type: ignore[index]
             elif self.recompute == "nothing" or not torch.is_grad_enabled():
@@ -113,7 +108,7 @@ class Network(nn.Module):
         images, on_the_way = images.to(next(self.parameters()).dtype), carried.Walk(detach=detach)
         for first in range(0, timesteps, chunk):
             on_the_way.first, on_the_way.steps = first, min(chunk, timesteps - first)
-            with carried.on(on_the_way), self._precision(images), _reaching(until) as reached:
+            with carried.on(on_the_way), self.precision_of(images), _reaching(until) as reached:
                 try:
                     found = self.body(encode(images, first, on_the_way.steps))
                 except Reached:
@@ -137,11 +132,11 @@ class Network(nn.Module):
 
     def _check_walk(self) -> None:
         for module in self.body.modules():
-            known = isinstance(module, CARRYING) or not hasattr(module, "timesteps")
+            known = getattr(module, "carries", False) or not hasattr(module, "timesteps")
             if not known or isinstance(module, AT_ONCE) or getattr(module, "receive", None):
                 raise TypeError(f"a {type(module).__name__} must see all timesteps at once")
 
-    def _precision(self, images: Tensor) -> AbstractContextManager[object]:
+    def precision_of(self, images: Tensor) -> AbstractContextManager[object]:
         return torch.autocast(images.device.type, torch.bfloat16) if self.mixed else nullcontext()
 
     def shows_the_same_at_every_step(self, images: Tensor) -> bool:
@@ -157,7 +152,7 @@ class Network(nn.Module):
         watched = any(module._forward_hooks or module._forward_pre_hooks for module in first.modules())
         return isinstance(first.conv, nn.Conv2d) and not isinstance(first.conv, VolumeConv2d) and not watched
 
-    def in_precision(self, precision: str) -> Network:
+    def inprecision_of(self, precision: str) -> Network:
         """This network in `float32` or `float64`, or in float32 with convolutions and linear layers in `bfloat16`.
 
         Normalisations, potentials, thresholds and all statistics stay in float32 then.

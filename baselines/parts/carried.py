@@ -1,7 +1,7 @@
 """Time walked a few steps at a call: what a layer remembers of one call for the next, so that no memory grows with T.
 
 Outside a walk a layer is shown all steps at once, and remembers nothing. Whatever has a state or a step of its own asks
-here; a layer that does not, and has `timesteps`, cannot be walked (`Network.walk` says so).
+here, and says `carries = True`; a layer that has `timesteps` and does not cannot be walked (`Network.walk` says so).
 """
 
 from __future__ import annotations

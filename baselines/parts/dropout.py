@@ -12,6 +12,8 @@ from baselines.parts import carried
 class DropoutOverTime(nn.Module):
     """Dropout whose mask is drawn once a sample and kept for all timesteps; for (T·B, ...)."""
 
+    carries = True
+
     def __init__(self, p: float, timesteps: int) -> None:
         super().__init__()
         self.p, self.timesteps = p, timesteps

@@ -42,6 +42,8 @@ def correction(trace: Tensor, count: Tensor, leak: float) -> Tensor:
 class LeakCorrection(nn.Module):
     """The spikes; the gradient of each is multiplied by G of its neuron, known when all steps are over."""
 
+    carries = True
+
     def __init__(self, timesteps: int, leak: float) -> None:
         super().__init__()
         self.timesteps, self.leak = timesteps, leak

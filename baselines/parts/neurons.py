@@ -139,6 +139,7 @@ class FoldedFire(nn.Module):
 class SpikingNeuron(nn.Module):
     """A layer of neurons: currents (T·B, C, H, W) -> spikes of the same shape. Starts every call from v(0) = 0."""
 
+    carries = True
     place: Place = "map"
     shows_potential = False
     """Whether the spikes carry z along, as their attribute `potential`, for what follows the neuron."""

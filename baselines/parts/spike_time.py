@@ -90,6 +90,8 @@ class LeakThenSubtract:
 class Delay(nn.Module):
     """y(t) = s(t - 1), y(1) = 0."""
 
+    carries = True
+
     def __init__(self, timesteps: int) -> None:
         super().__init__()
         self.timesteps = timesteps
