@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from baselines.method import ConvNorm
 from baselines.network import Network
+from baselines.parts.joint import NormOfEach, SharedConv2d
 from baselines.parts.neurons import Fire, FoldedFire, Leak, SoftReset, SpikingNeuron
 from baselines.parts.normalisations import TemporalEffectiveBatchNorm, ThresholdDependentBatchNorm
 from baselines.parts.per_step import BatchNormThroughTime, SecondMomentNorm
@@ -295,6 +296,11 @@ def _(norm: BatchNormThroughTime, conv: nn.Module) -> nn.Module:
     slopes, shifts = (p.view(norm.timesteps, -1) for p in affine(norm.norm, norm.norm.weight))
     conv = _convolution(conv, norm.norm.weight.view(norm.timesteps, -1)[0])
     return ConvPerStep([_scaled(conv, slope, shift) for slope, shift in zip(slopes, shifts, strict=True)])
+
+
+@fold_norm.register
+def _(norm: NormOfEach, conv: nn.Module) -> nn.Module:
+    return fold_norm(norm.snn, conv.plain() if isinstance(conv, SharedConv2d) else conv)
 
 
 @fold_norm.register

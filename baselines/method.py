@@ -20,6 +20,8 @@ from baselines.parts.synapse import Plain, Synapse
 from baselines.parts.tempering import Retempered
 from baselines.parts.volume import VolumeConv2d
 from baselines.parts.wiring import AddThenFire, Wiring
+from baselines.procedures.bptt import BPTT
+from baselines.procedures.procedure import Procedure
 
 Shape: TypeAlias = tuple[int, int, int]
 """One frame: (C, H, W)."""
@@ -44,6 +46,7 @@ class Method:
     objective: Callable[[Tensor, Tensor], Tensor] = field(default_factory=CrossEntropyOfMean)
     penalty: Callable[[Sequence[Moments]], Tensor] | None = None
     """What the potentials of a training step add to the objective, from the moments of every layer of neurons."""
+    procedure: Procedure = field(default_factory=BPTT)
 
 
 class ConvNorm(nn.Module):

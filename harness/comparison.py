@@ -174,7 +174,11 @@ def identical(left: Sequence[Outcome], right: Sequence[Outcome]) -> bool:
 
 
 def _repeatable(result: Result) -> object:
-    return msgspec.structs.replace(result.curve, seconds=()), result.best_accuracy, result.last_accuracy
+    return (
+        msgspec.structs.replace(result.curve, seconds=(), by_timesteps=()),
+        result.best_accuracy,
+        result.last_accuracy,
+    )
 
 
 def spread(found: Sequence[Compared]) -> float | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness.errors import UserError, did_you_mean
-from harness.spec import OFFICIAL, Cell, Change, Figure, Overlay, Preset, Protocol, Recipe, Row, Table
+from harness.spec import OFFICIAL, Cell, Change, Figure, Origin, Overlay, Preset, Protocol, Recipe, Row, Table
 
 if TYPE_CHECKING:
     from harness.store import Store
@@ -53,8 +53,8 @@ class Plan:
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """Every distinct cell, in table order (two rows may share one)."""
-        return tuple(dict.fromkeys(cell for line in self.lines for cell in line.cells))
+        """Every distinct cell, in table order (two rows may share one), each behind what it begins from."""
+        return tuple(dict.fromkeys(each for line in self.lines for cell in line.cells for each in cell.lineage))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +83,8 @@ class Context:
     """Methods that are added to every table as rows of their own."""
     mixed: bool = False
     """As of `Plan`."""
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    """Method -> what its cells begin from; one that is absent begins from nothing."""
     stamp: Callable[[Cell], Cell] = lambda cell: cell
     """Puts into a cell what its key says of the code (`identity.code.stamping`)."""
 
@@ -116,7 +118,7 @@ def plan_cells(cells: Sequence[Cell]) -> Plan:
     """Cells that were asked for one by one, as a table of their own: a row for those that differ by seed only."""
     groups: dict[Cell, list[Cell]] = defaultdict(list)
     for cell in cells:
-        groups[msgspec.structs.replace(cell, seed=0)].append(cell)
+        groups[_seedless(cell)].append(cell)
     rows = [Row(method=c.method, architecture=c.architecture, dataset=c.dataset, timesteps=c.timesteps) for c in groups]
     lines = [
         Line(number=number, row=row, cells=tuple(seeds), added=True)
@@ -152,7 +154,7 @@ def naming(plans: Iterable[Plan]) -> Callable[[Cell], str]:
 
 
 def _seedless(cell: Cell) -> Cell:
-    return msgspec.structs.replace(cell, seed=0)
+    return cell.throughout(seed=0)
 
 
 def state(plan: Plan, store: Store) -> State:
@@ -258,7 +260,7 @@ def _line(number: int, row: Row, added: bool, context: Context, only: Only) -> L
 
 def _blank(row: Row, context: Context) -> str:
     if row.method not in context.methods:
-        return "no method yet"
+        return row.blank or "no method yet"
     if row.architecture not in context.architectures:
         return "no architecture yet"
     preset = context.preset
@@ -283,6 +285,16 @@ def _trained_on(row: Row, preset: Preset | None) -> str:
 
 
 def _cell(row: Row, seed: int, context: Context) -> Cell:
+    return _beginning(row, seed, _recipe(row, context), context)
+
+
+def _beginning(row: Row, seed: int, recipe: Recipe, context: Context) -> Cell:
+    """The cell of `row`, and before it the one that its method begins from."""
+    begins, origin = context.origins.get(row.method), None
+    if begins is not None:
+        other = msgspec.structs.replace(row, method=begins.method, timesteps=begins.timesteps or row.timesteps)
+        origin = _beginning(other, seed, begins.recipe.onto(recipe), context)
+        recipe = begins.after(recipe)
     return context.stamp(
         Cell(
             method=row.method,
@@ -290,7 +302,8 @@ def _cell(row: Row, seed: int, context: Context) -> Cell:
             dataset=_trained_on(row, context.preset),
             timesteps=row.timesteps,
             seed=seed,
-            recipe=_recipe(row, context),
+            recipe=recipe,
+            origin=origin,
         )
     )
 
@@ -309,7 +322,7 @@ def _recipe(row: Row, context: Context) -> Recipe:
 def _with_data(plan: Plan, identify: Identify) -> Plan:
     data = identify(plan.cells)
     lines = (
-        replace(line, cells=tuple(msgspec.structs.replace(c, data=data.get(c.dataset, OFFICIAL)) for c in line.cells))
+        replace(line, cells=tuple(c.throughout(data=data.get(c.dataset, OFFICIAL)) for c in line.cells))
         for line in plan.lines
     )
     return replace(plan, lines=tuple(lines))
@@ -317,7 +330,7 @@ def _with_data(plan: Plan, identify: Identify) -> Plan:
 
 def _shape(cell: Cell) -> Cell:
     """What a cell is but for its seed and its samples."""
-    return msgspec.structs.replace(cell, seed=0, data=OFFICIAL)
+    return cell.throughout(seed=0, data=OFFICIAL)
 
 
 def _the_one(dataset: str, data: set[str]) -> str:

@@ -80,6 +80,8 @@ class Cell(Spec, frozen=True, dict=True):
     """Hash of the code behind it that a user wrote or edited; empty where this project vouches for all of it."""
     numerics: int = 1
     """Version of the numbers that the vouched code computes, see `harness/identity/`."""
+    origin: Cell | None = None
+    """The cell whose weights this one begins from; its key stands in this one's."""
 
     @functools.cached_property
     def key(self) -> str:
@@ -90,6 +92,16 @@ class Cell(Spec, frozen=True, dict=True):
     def label(self) -> str:
         """For people: ``mpbn/resnet20/cifar10/T2/seed0``."""
         return f"{self.method}/{self.architecture}/{self.dataset}/T{self.timesteps}/seed{self.seed}"
+
+    @property
+    def lineage(self) -> tuple[Cell, ...]:
+        """What must be trained for it, in order, itself the last."""
+        return (*(self.origin.lineage if self.origin is not None else ()), self)
+
+    def throughout(self, **fields: Any) -> Cell:
+        """With `fields` in it and in all that it begins from."""
+        origin = self.origin.throughout(**fields) if self.origin is not None else None
+        return msgspec.structs.replace(self, origin=origin, **fields)
 
 
 class Overlay(Spec, frozen=True):
@@ -120,6 +132,24 @@ class Overlay(Spec, frozen=True):
 
     def _given(self) -> dict[str, Any]:
         return {name: value for name in Overlay.__struct_fields__ if (value := getattr(self, name)) is not None}
+
+
+class Origin(Spec, frozen=True):
+    """What the cells of a method begin from (`tables/origins.toml`)."""
+
+    method: str
+    timesteps: int | None = None
+    """Of the cell that is begun from; None: as many as the row's."""
+    recipe: Overlay = Overlay()
+    """Laid over the row's recipe for the cell that is begun from."""
+    own: Overlay = Overlay()
+    """Laid over it for the cell itself."""
+    share: float = 1.0
+    """Of the recipe's epochs that the cell itself is trained for, one at least."""
+
+    def after(self, recipe: Recipe) -> Recipe:
+        """The recipe of a cell that begins so."""
+        return self.own.onto(msgspec.structs.replace(recipe, epochs=max(1, round(self.share * recipe.epochs))))
 
 
 class Change(Overlay, frozen=True):
@@ -167,6 +197,8 @@ class Row(Spec, frozen=True):
     base: int | None = None
     """The row, by its number in the table, that differs from this one in a single thing: the table prints the
     difference from it, seed by seed."""
+    blank: str = ""
+    """Why it cannot be trained, in a phrase, where no method of that name can be made."""
 
     @property
     def cited(self) -> bool:
@@ -195,9 +227,9 @@ class Figure(Spec, frozen=True):
     name: str
     title: str
     panel: tuple[Panel, ...]
-    kind: Literal["curves", "landscape", "potentials", "thresholds", "rates", "inflation", "energy", "changes"] = (
-        "curves"
-    )
+    kind: Literal[
+        "curves", "landscape", "potentials", "thresholds", "rates", "inflation", "energy", "changes", "latency"
+    ] = "curves"
     """What is drawn of its rows; a file of that name in `harness/render/drawings/` does it."""
     footnote: tuple[str, ...] = ()
 
@@ -277,7 +309,13 @@ def _sparse(spec: Spec) -> dict[str, Any]:
     for name, value in given.items():
         if isinstance(value, float) and not math.isfinite(value):  # JSON would write them all alike
             raise UserError(f"{name} is {value}", to_type="give a finite number")
-    return {name: _sparse(value) if isinstance(value, Spec) else value for name, value in given.items()}
+    return {name: _told(value) for name, value in given.items()}
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, Cell):
+        return value.key
+    return _sparse(value) if isinstance(value, Spec) else value
 
 
 @functools.cache

@@ -202,12 +202,16 @@ def summarise(line: Line, plan: Plan, outcomes: Mapping[str, Outcome]) -> RowSum
         difference=None if spread.mean is None or printed is None else spread.mean - printed,
         tolerance=None if spread.std is None or printed is None else reach(spread.n, line.row.runs) * spread.std,
         verdict=line.blank or _verdict(line, plan, spread, variant, bool(differences)),
-        evidence=_evidence(line, found, results, variant, differences) if line.cells else "",
+        evidence=_evidence(line, found, results, variant, differences) + _begun(results, outcomes)
+        if line.cells
+        else "",
         running=sum(isinstance(o, Progress) for _, o in found),
         missing=sum(o is None for _, o in found),
         variant=variant,
         unlike=differences,
-        troubles=tuple(text for cell, outcome in found if (text := _trouble(cell, outcome))),
+        troubles=tuple(
+            text for cell, outcome in found if (text := _trouble(cell, outcome) or _blocked(cell, outcomes))
+        ),
     )
 
 
@@ -260,6 +264,24 @@ def _evidence(
     if differ:
         parts.append(f"unlike runs: {', '.join(differ)}")
     return ", ".join(parts)
+
+
+def _begun(results: Sequence[Result], outcomes: Mapping[str, Outcome]) -> str:
+    """``, from ann at 97.50``: what the cells of these results begin from, and how accurate that is."""
+    origins = [result.cell.origin for result in results if result.cell.origin is not None]
+    known = [found for cell in origins if isinstance(found := outcomes.get(cell.key), Result)]
+    if not origins or len(known) < len(origins) or (mean := _mean([found.accuracy for found in known])) is None:
+        return ""
+    of = f" T = {origins[0].timesteps}" if origins[0].timesteps > 1 else ""
+    return f", from {origins[0].method}{of} at {mean:.2f}"
+
+
+def _blocked(cell: Cell, outcomes: Mapping[str, Outcome]) -> str:
+    """Where it begins, maybe by way of others, from a cell that failed."""
+    failed = [o for each in cell.lineage[:-1] if isinstance(o := outcomes.get(each.key), Failure)]
+    if cell.key in outcomes or not failed:
+        return ""
+    return f"seed {cell.seed} is blocked: {failed[0].cell.label}, which it begins from, failed: {failed[0].reason}"
 
 
 def _fold_evidence(results: Sequence[Result]) -> str:

@@ -12,9 +12,9 @@ from harness import checks
 from harness.decode import decode, keys, there
 from harness.errors import UserError, did_you_mean
 from harness.printable import printable
-from harness.spec import Figure, Preset, Protocol, Recipe, Row, Settings, Spec, Table
+from harness.spec import Figure, Origin, Preset, Protocol, Recipe, Row, Settings, Spec, Table
 
-NOT_TABLES = frozenset({"claims", "names", "paper", "settings"})
+NOT_TABLES = frozenset({"claims", "names", "origins", "paper", "settings"})
 """Files beside the tables that are something else; so is every ``figure*.toml``."""
 
 UNNUMBERED = "figure-"
@@ -33,6 +33,12 @@ class Names(Spec, frozen=True, kw_only=True):
     dataset: dict[str, str]
     method: dict[str, str]
     architecture: dict[str, str]
+
+
+class Origins(Spec, frozen=True, kw_only=True):
+    """Which methods begin from the weights of another cell."""
+
+    origin: dict[str, Origin]
 
 
 class Paper(Spec, frozen=True, kw_only=True):
@@ -98,6 +104,12 @@ def load_preset(name_or_path: str | Path) -> Preset:
 def load_settings() -> Settings:
     """What is decided outside the recipes, and by whom. Raises UserErrors."""
     return decode(folder() / "settings.toml", Settings, _check_settings)
+
+
+@functools.cache
+def load_origins() -> dict[str, Origin]:
+    """Method -> what its cells begin from. Raises UserErrors."""
+    return decode(folder() / "origins.toml", Origins, _check_origins).origin
 
 
 def load_paper() -> Paper:
@@ -220,6 +232,20 @@ def _check_preset(preset: Preset, file: str) -> Iterator[UserError]:
 def _check_settings(settings: Settings, file: str) -> Iterator[UserError]:
     for number, setting in enumerate(settings.setting, start=1):
         yield from _unknown(setting.source, protocol_names(), f"{file}: setting {number}: source")
+
+
+def _check_origins(origins: Origins, file: str) -> Iterator[UserError]:
+    for name, origin in origins.origin.items():
+        where, seen = f"{file}: origin: {name}", {name}
+        while origin is not None and origin.method not in seen:
+            seen.add(origin.method)
+            origin = origins.origin.get(origin.method)
+        if origin is not None:
+            yield UserError(f"`{name}` begins from itself, by way of others", where)
+        for part in ("recipe", "own"):
+            yield from checks.amounts(getattr(origins.origin[name], part), f"{where}: {part}")
+        if not 0 <= origins.origin[name].share <= 1:
+            yield UserError(f"`share` is {origins.origin[name].share}", where, "write a share of the epochs, 0 to 1")
 
 
 def _check_paper(paper: Paper, file: str) -> Iterator[UserError]:

@@ -30,7 +30,8 @@ from harness.spec import Cell, Recipe
 from harness.train import distributed, worker
 from harness.train.distributed import Group
 from harness.train.epoch import Epoch
-from harness.train.loop import backward, make_optimiser
+from harness.train.learner import Learner, backward
+from harness.train.loop import make_optimiser
 
 TIMESTEPS, BATCH, SAMPLES = 2, 32, 4 * 32 + 7
 """Five batches, the last of seven: four for one process, three for the other."""
@@ -53,19 +54,18 @@ def five_steps(method: str, group: Group) -> dict[str, Tensor]:
     network = build(
         method, "resnet20", shape=(2, 8, 8), classes=10, timesteps=TIMESTEPS, surrogate="tanh", width=0.07
     ).double()
-    optimiser = make_optimiser(network, Recipe(epochs=1))
+    learner = Learner(network, make_optimiser(network, Recipe(epochs=1)), group)
     images, labels = torch.randn(SAMPLES, 2, 8, 8, dtype=torch.float64), torch.arange(SAMPLES) % 10
     seen: dict[str, Tensor] = {}
     for step, chosen in enumerate(torch.arange(SAMPLES).split(BATCH)):
         mine = chosen[group.share.within(len(chosen))]
-        logits = network(shown(images[mine], mine, 0, SAMPLES))
-        loss = network.loss(logits, labels[mine])
-        optimiser.zero_grad(set_to_none=True)
-        backward(loss, logits, len(mine) / len(chosen), network, group)
-        optimiser.step()
+        learner.part = len(mine) / len(chosen)
+        loss, _ = network.method.procedure.step(network, shown(images[mine], mine, 0, SAMPLES), labels[mine], learner)
         (total,) = distributed.summed(group, [float(loss.detach()) * len(mine)])
         seen[f"{step} loss"] = torch.tensor(total / len(chosen), dtype=torch.float64)
         for name, parameter in network.named_parameters():
+            if not parameter.requires_grad:
+                continue
             assert parameter.grad is not None
             seen[f"{step} gradient of {name}"] = parameter.grad.clone()
         seen |= {f"{step} {name}": tensor.clone() for name, tensor in network.state_dict().items()}
@@ -123,6 +123,7 @@ def lone_sample(method: str, group: Group) -> dict[str, Tensor]:
     logits = network(image[mine])
     loss = network.loss(logits, label[mine])
     backward(loss, logits, float(len(label[mine])), network, group)
+    group.sum_gradients(network.parameters())
     return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
 
 
@@ -195,7 +196,8 @@ def main(folder: Path, another_port: str) -> None:
     def keep() -> None:
         torch.save(said, folder / f"{group.rank}.pt")
 
-    said["steps"] = {method: five_steps(method, group) for method in list(METHODS)}
+    trained = [method for method in METHODS if METHODS.get(method).procedure.trains]
+    said["steps"] = {method: five_steps(method, group) for method in trained}
     halves = (slice(0, 5), slice(5, 9)), (slice(0, 9), slice(9, 9))
     said["norms"] = [normalised(cut[group.rank], offset) for cut in halves for offset in (0.0, 1e6)]
     said["kernel"] = {method: served_by_a_kernel(method) for method in ("vanilla", "mpbn")}

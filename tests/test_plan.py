@@ -12,7 +12,7 @@ from stand_in import make_cell, make_failure, make_result
 from harness.errors import UserError
 from harness.forecast.time import forecast
 from harness.plan import Context, Plan, parse_only, plan, plan_cells, state, stored_data
-from harness.spec import OFFICIAL, Cell, Change, Overlay, Preset, Protocol, Recipe, Row, Table
+from harness.spec import OFFICIAL, Cell, Change, Origin, Overlay, Preset, Protocol, Recipe, Row, Table, canonical
 from harness.store import Store
 
 
@@ -227,3 +227,66 @@ def test_forecast_times_each_shape_once() -> None:
     assert expected.wall_seconds == expected.seconds / 2
     assert forecast(cells[:1], measure, jobs=8).wall_seconds == 10.0
     assert forecast([], measure, jobs=2).wall_seconds == 0.0
+
+
+# Cells that begin from cells
+
+ORIGINS = {
+    "mpbn": Origin(method="vanilla", timesteps=1, recipe=Overlay(lr=0.01), own=Overlay(optimiser="adam"), share=0.1),
+    "tuned": Origin(method="mpbn"),
+}
+CHAINED = replace(CONTEXT, methods={"vanilla", "mpbn", "tuned"}, origins=ORIGINS)
+
+
+def chained(*methods: str, context: Context = CHAINED) -> Plan:
+    return plan(Table(name="chain", title="Chain", row=tuple(map(row, methods))), context)
+
+
+def test_a_cell_is_planned_behind_what_it_begins_from() -> None:
+    planned = chained("tuned", "mpbn")
+    tuned = planned.lines[0].cells[0]
+    assert [c.method for c in tuned.lineage] == ["vanilla", "mpbn", "tuned"]
+    assert [c.timesteps for c in tuned.lineage] == [1, 2, 2]
+    assert {c.seed for c in planned.lines[0].cells[2].lineage} == {2}
+    assert planned.lines[1].cells[0] == tuned.origin, "two rows share what they begin from"
+    assert [(c.method, c.seed) for c in planned.cells[:4]] == [
+        ("vanilla", 0),
+        ("mpbn", 0),
+        ("tuned", 0),
+        ("vanilla", 1),
+    ]
+    assert len(planned.cells) == len(set(planned.cells)) == 9
+
+
+def test_recipes_of_a_cell_and_of_what_it_begins_from() -> None:
+    _, origin, cell = chained("tuned").lines[0].cells[0].lineage
+    assert origin.recipe == Recipe(epochs=40, optimiser="adam")
+    assert origin.origin is not None and origin.origin.recipe == Recipe(epochs=400, lr=0.01)
+    assert cell.recipe == Recipe(epochs=400)
+    none = replace(CHAINED, origins={"mpbn": Origin(method="vanilla", share=0)})
+    assert chained("mpbn", context=none).lines[0].cells[0].recipe.epochs == 1
+
+
+def test_the_key_holds_the_key_of_the_origin() -> None:
+    cell = chained("mpbn").lines[0].cells[0]
+    assert cell.origin is not None and cell.origin.key.encode() in canonical(cell)
+    assert cell.key != msgspec.structs.replace(cell, origin=None).key
+    other = cell.throughout(data="variant-1")
+    assert other.origin is not None and (other.data, other.origin.data) == ("variant-1", "variant-1")
+    assert other.key != msgspec.structs.replace(cell, data="variant-1").key
+
+
+def test_samples_are_decided_for_the_whole_lineage() -> None:
+    planned = plan(
+        Table(name="c", title="", row=(row("mpbn"),)), CHAINED, identify=lambda cells: {"cifar10": "variant-7"}
+    )
+    assert {c.data for c in planned.cells} == {"variant-7"}
+
+
+def test_seeds_of_one_row_stay_together_when_asked_for_by_key() -> None:
+    assert len(plan_cells(chained("mpbn").lines[0].cells).lines) == 1
+
+
+def test_a_row_that_nothing_can_train_says_why() -> None:
+    table = Table(name="c", title="", row=(msgspec.structs.replace(row("rollout"), blank="not specified in public"),))
+    assert blanks(plan(table, CONTEXT)) == ["not specified in public"]

@@ -220,3 +220,29 @@ def test_selection_is_best_minus_last_of_each_seed() -> None:
     assert selection.std == pytest.approx(np.std([1.0, 1.5, 0.0], ddof=1))
     held[0] = result(one.cells[0], 90.0, last_accuracy=math.nan)
     assert summary(one, *held).selection.mean is None, "a mean over the others would be a silent one"
+
+
+def begun(one: Line) -> Line:
+    """Its cells begin from others, of T = 1."""
+    origins = [msgspec.structs.replace(cell, method="ann", timesteps=1) for cell in one.cells]
+    cells = [msgspec.structs.replace(cell, origin=origin) for cell, origin in zip(one.cells, origins, strict=True)]
+    return Line(number=1, row=one.row, cells=tuple(cells))
+
+
+def test_what_a_conversion_begins_from_is_told_beside_it() -> None:
+    one = begun(line())
+    held: dict[str, stats.Outcome] = {cell.key: result(cell, 90.0) for cell in one.cells}
+    assert "from ann" not in summarise(one, planned(one), held).evidence
+    held |= {c.origin.key: result(c.origin, 95.0 + c.seed) for c in one.cells if c.origin is not None}
+    assert summarise(one, planned(one), held).evidence.endswith(", from ann at 96.00")
+
+
+def test_a_blocked_seed_says_what_failed_before_it() -> None:
+    one = begun(line(seeds=1))
+    origin = one.cells[0].origin
+    assert origin is not None
+    held: dict[str, stats.Outcome] = {
+        origin.key: Failure(cell=origin, kind="diverged", reason="the loss became nan", epoch=2, when="now")
+    }
+    told = "seed 0 is blocked: ann/resnet20/cifar10/T1/seed0, which it begins from, failed: the loss became nan"
+    assert summarise(one, planned(one), held).troubles == (told,)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from baselines import METHODS
 from baselines.methods.vanilla import VANILLA
-from baselines.parts.relu import ReLU
+from baselines.parts.rectifier import Rectifier
 from baselines.parts.volume import Volume
 
-LIAF_NET_CONV3D = METHODS.register("liaf-net-conv3d", replace(VANILLA, synapse=Volume(), neuron=ReLU()))
+LIAF_NET_CONV3D = METHODS.register("liaf-net-conv3d", replace(VANILLA, synapse=Volume(), neuron=Rectifier()))

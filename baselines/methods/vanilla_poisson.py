@@ -9,4 +9,4 @@ from baselines import METHODS
 from baselines.methods.vanilla import VANILLA
 from baselines.parts.poisson import Poisson
 
-VANILLA_POISSON = METHODS.register("vanilla-poisson", replace(VANILLA, encoder=Poisson()))
+VANILLA_POISSON = METHODS.register("vanilla-poisson", replace(VANILLA, encoder=Poisson(gain=0.5)))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from baselines.kernels import dispatch
 from baselines.kernels.recurrence import columns
-from baselines.parts import moments
+from baselines.parts import carried, moments
 from baselines.parts.potential import NoNorm, PotentialNorm
 from baselines.parts.surrogates import Surrogate, spike
 from baselines.parts.thresholds import Constant, Learned, Threshold
@@ -139,6 +139,7 @@ class FoldedFire(nn.Module):
 class SpikingNeuron(nn.Module):
     """A layer of neurons: currents (T·B, C, H, W) -> spikes of the same shape. Starts every call from v(0) = 0."""
 
+    carries = True
     place: Place = "map"
     shows_potential = False
     """Whether the spikes carry z along, as their attribute `potential`, for what follows the neuron."""
@@ -162,15 +163,15 @@ class SpikingNeuron(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.float() if x.dtype == torch.bfloat16 else x  # potentials are never kept in half precision
-        if (backend := dispatch.backend_for(self, x)) is not None:
+        if not carried.walking() and (backend := dispatch.backend_for(self, x)) is not None:
             return dispatch.run(backend, self, x)
         return self.loop(x)
 
     def loop(self, x: Tensor) -> Tensor:
         """The reference: any parts, any precision, autograd backward."""
         x = x if self.receive is None else self.receive(x)
-        currents, own = x.unflatten(0, (self.timesteps, -1)), self.threshold
-        v = a = torch.zeros_like(currents[0])
+        currents, own = x.unflatten(0, (carried.steps(self.timesteps), -1)), self.threshold
+        v, a = carried.recall(self) or (torch.zeros_like(currents[0]),) * 2
         spikes, potentials = [], []
         for x_t in currents:
             u = self.charge(v, x_t)  # Eq. 1, Eq. 6
@@ -182,6 +183,7 @@ class SpikingNeuron(nn.Module):
             spikes.append(s)
             if self.observed:
                 potentials.append(compared)
+        carried.remember(self, v, a)
         return self._shown(torch.cat(spikes), potentials)
 
     def _shown(self, s: Tensor, potentials: list[Tensor]) -> Tensor:

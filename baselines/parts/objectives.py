@@ -27,6 +27,28 @@ class PerStep:
 
 
 @dataclass(frozen=True)
+class PerStepOneHot:
+    """(1 - k) · mean over t of CE(y(t), label) + k · mean of (y(t) - one-hot label)² (OTTT)."""
+
+    weight: float = 0.05
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(T, B, classes), (B,) -> a scalar, mean over the batch."""
+        every, wanted = logits.flatten(0, 1), labels.repeat(len(logits))
+        one_hot = F.one_hot(wanted, every.shape[1]).to(every.dtype)
+        return (1 - self.weight) * F.cross_entropy(every, wanted) + self.weight * F.mse_loss(every, one_hot)
+
+
+@dataclass(frozen=True)
+class CrossEntropyOfSum:
+    """Cross-entropy of the sum over T: of a read-out that accumulates and does not leak (Hybrid-Train, Diet-SNN)."""
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(T, B, classes), (B,) -> a scalar, mean over the batch."""
+        return F.cross_entropy(logits.sum(0), labels)
+
+
+@dataclass(frozen=True)
 class CentredPotentials:
     """λ · sum over layers of (mean u - V)²: a neuron that fires as often as not tells most (IM-Loss).
 

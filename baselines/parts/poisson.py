@@ -1,8 +1,8 @@
-"""Images as spikes at random: the input of what is coded by rates.
+"""Poisson coding: a pixel fires at random, the more often the brighter it is.
 
-Every draw depends on the network's own number, the showing of the sample and the step alone, by integer arithmetic: not
-on the batch that the sample is in, nor on what was drawn before, nor on the device. So a run that goes on, any number
-of processes and both halves of a fold proof see the same spikes.
+A draw depends on nothing but the seed, the image, its showing, the pixel and the step: counted, not taken from a
+stream. So it is the same after a resume, for any chunks of time, any batch, any number of processes, and in both halves
+of a fold proof; and another one in every epoch.
 """
 
 from __future__ import annotations
@@ -12,44 +12,56 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from baselines.parts.readout import Repeat
-
-WORD = 2**32
+MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+"""Shift and factor of the two rounds of splitmix64; a shift by 31 ends it."""
+GOLDEN = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True)
 class Poisson:
-    """s(t) = sign(x) where r < |x| / `span`, else 0, r uniform in [0, 1), drawn for every pixel and step (BNTT).
+    """s(t) = sign(x) · 1[r <= gain · |x|], r uniform in [0, 1): fires with a probability of |x| (Hybrid-Train)."""
 
-    2 is the span of the cited code, for images of mean 0 and variance 1.
-    """
+    gain: float = 1.0
 
-    span: float = 2.0
+    def __call__(self, images: Tensor, timesteps: int) -> Tensor:
+        return self.at(images, 0, timesteps, torch.zeros((), dtype=torch.long, device=images.device))
 
-    def __call__(self, images: Tensor, timesteps: int, keys: Tensor | None = None) -> Tensor:
-        """(B, C, H, W) or frames (T, B, C, H, W) -> (T·B, C, H, W). `keys` (B,): a number for each sample; else 0, 1, …
-        Raises ValueError for frames of another T.
+    def at(self, images: Tensor, first: int, steps: int, seed: Tensor, showings: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) -> (t·B, C, H, W), of the timesteps from `first` on. Raises ValueError for event frames.
+
+        `showings` (B,): a number for each time that each sample is shown.
         """
-        x = Repeat()(images, timesteps)
-        frames = x.unflatten(0, (timesteps, -1))
-        if keys is None:
-            keys = torch.arange(frames.shape[1], device=x.device)
-        shape = (timesteps, 1, *x.shape[1:])
-        places = mixed(torch.arange(x[0].numel() * timesteps, device=x.device)).view(shape)
-        drawn = mixed((places + mixed(keys % WORD).view(-1, 1, 1, 1)) % WORD)
-        fired = drawn.double() * (self.span / WORD) < frames.abs()
-        return (frames.sign() * fired).flatten(0, 1)
+        if images.dim() != 4:
+            raise ValueError("events are spikes already: Poisson coding is for still images")
+        counter = _counters(images, seed if showings is None else seed + _mixed(showings).view(-1, 1))
+        draws = (uniform(counter + _signed(GOLDEN * (step + 1))) for step in range(first, first + steps))
+        return torch.cat([torch.sign(images) * (r.to(images.dtype) <= self.gain * images.abs()) for r in draws])
 
 
-def keys(noise: Tensor, showings: Tensor) -> Tensor:
-    """Of `showings` (B,), in a network whose number is `noise`."""
-    return mixed(showings % WORD) ^ mixed(noise)
+def uniform(counter: Tensor) -> Tensor:
+    """In [0, 1), float32, of 24 bits; one for each whole number of 64 bits."""
+    return (_shifted(_mixed(counter), 40)).to(torch.float32) * 2.0**-24
 
 
-def mixed(x: Tensor) -> Tensor:
-    """int64 within [0, 2³²) -> the same, one to one: every bit of it turns on all of `x` (Wellons' lowbias32)."""
-    x = x ^ (x // 2**16)
-    x = x * 0x7FEB352D % WORD
-    x = x ^ (x // 2**15)
-    x = x * (0x846CA68B - WORD) % WORD  # the same modulo 2³², and no product leaves 63 bits
-    return x ^ (x // 2**16)
+def _counters(images: Tensor, seed: Tensor) -> Tensor:
+    """A whole number for every pixel, by place, the content of its image, and `seed`, one for all or (B, 1)."""
+    bits = images.float().contiguous().view(torch.int32).long().flatten(1)
+    place = torch.arange(bits.shape[1], device=images.device) * _signed(GOLDEN)
+    content = _mixed(bits ^ _mixed(place)).sum(1, keepdim=True)  # whole numbers: any order of the sum gives the same
+    return _mixed(place ^ _mixed(content + seed)).view(images.shape)
+
+
+def _mixed(x: Tensor) -> Tensor:
+    for shift, factor in MIX:
+        x = (x ^ _shifted(x, shift)) * _signed(factor)
+    return x ^ _shifted(x, 31)
+
+
+def _shifted(x: Tensor, by: int) -> Tensor:
+    """To the right, zeros coming in: torch's own brings in the sign."""
+    return (x >> by) & ((1 << (64 - by)) - 1)
+
+
+def _signed(number: int) -> int:
+    """The 64 bits of `number` as torch's whole numbers have them."""
+    return (number + 2**63) % 2**64 - 2**63

@@ -74,6 +74,17 @@ class ArcTan:
 
 
 @dataclass(frozen=True)
+class Sigmoid:
+    """ds/dz = α σ (1 - σ), σ the logistic function of α (z - V) (OTTT)."""
+
+    alpha: float = 4.0
+
+    def derivative(self, z: Tensor, v_th: float) -> Tensor:
+        sigma = torch.sigmoid(self.alpha * (z - v_th))
+        return self.alpha * sigma * (1 - sigma)
+
+
+@dataclass(frozen=True)
 class SoftStep:
     """s ≈ [tanh(K (z - V)) + 1] / 2 everywhere, so ds/dz = K/2 (1 - tanh²(K (z - V))) (IM-Loss)."""
 

@@ -7,8 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from harness.spec import Cell
 from harness.store import Store
 from harness.store.result import Result
@@ -115,4 +113,4 @@ def _bytes(cell: Cell, store: Store) -> int:
 
 
 def _shape(cell: Cell) -> Cell:
-    return msgspec.structs.replace(cell, seed=0)
+    return cell.throughout(seed=0)

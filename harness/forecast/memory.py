@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-import msgspec
-
 from harness import amounts
 from harness.amounts import GIB
 from harness.columns import columns
@@ -43,7 +41,7 @@ class Device:
 
 def memory(cells: Sequence[Cell], measure: Measure, device: Device, recompute: str, name: Name = label) -> list[str]:
     """Lines: what the cells of each shape need of a device, what they would with all recomputed, what will not fit."""
-    shapes = Counter(msgspec.structs.replace(cell, seed=0) for cell in cells)
+    shapes = Counter(cell.throughout(seed=0) for cell in cells)
     rows, warnings = [], []
     for shape, count in shapes.items():
         batch = -(-shape.recipe.batch // device.processes)

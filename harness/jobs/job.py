@@ -90,7 +90,7 @@ def _each(work: Work, report: Report, redirect: Redirect) -> dict[str, str]:
     for cell in work.cells:
         if work.front is not None and not process.alive(*work.front):
             break
-        if store.holder(cell) is not None or _cancelled(cell, work):
+        if store.holder(cell) is not None or _cancelled(cell, work) or _too_early(cell, work, store):
             continue
         report("began", cell.key, "")
         ended[cell.key] = settled(cell, store) or guarded(work, cell, redirect)
@@ -98,6 +98,13 @@ def _each(work: Work, report: Report, redirect: Redirect) -> dict[str, str]:
         if ended[cell.key] == "interrupted":
             break
     return ended
+
+
+def _too_early(cell: Cell, work: Work, store: Store) -> bool:
+    """Whether what it begins from is still to be trained, or just being: another job will have its turn then."""
+    if cell.origin is None or store.result(cell.origin) is not None:
+        return False
+    return cell.origin in work.cells or store.holder(cell.origin) is not None
 
 
 def _cancelled(cell: Cell, work: Work) -> bool:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from baselines.recompute import Recompute
 
 POLL = 0.2
+BLOCKED = "blocked"
+"""Status of a cell that begins from one which has ended without a result."""
 GRACE = 20.0
 """Seconds that interrupted jobs have to stop."""
 YEARS = 60 * 24 * 365 * 10
@@ -92,6 +94,8 @@ class Front:
         self._store, self._options, self._watch, self._job = store, options, watch, job
         self._slots: dict[int, Slot] = {}
         self._deaths = Deaths(store)
+        self._there = set[str]()
+        """Keys of cells that others begin from, whose results are in the store."""
         self._numbers = itertools.count()
         self.scratch = store.root / fronts.HOME
         """Where submitit keeps its files."""
@@ -137,17 +141,32 @@ class Front:
         del free[max(0, self._options.jobs - len(self._slots) - len(self._left_behind)) :]
         waiting = self._waiting()
         elsewhere = [cell for cell in waiting if self._store.holder(cell) is not None]
-        able = [cell for cell in waiting if cell not in elsewhere]
+        able = [cell for cell in waiting if cell not in elsewhere and self._can_begin(cell)]
+        begun = {cell.key for cell in (*elsewhere, *able)}
+        later = [cell for cell in waiting if cell.key in self.open and cell.key not in begun]
         self._watch.elsewhere(elsewhere)
         at_none_yet = sum(slot.cell is None for slot in self._slots.values())
         for number, first in zip(free, range(at_none_yet, len(able)), strict=False):
             try:
                 with _interrupts_held():  # until it is noted, so that no job is forgotten
-                    self._submit(number, able[first:] + able[:first], folder)  # each begins with another cell
+                    self._submit(number, [*able[first:], *able[:first], *later], folder)  # each begins with another
             except OSError as error:
                 self._end(able[first], f"error: {_unstarted(folder, error)}")
         if self._options.on == "inline":
             self._listen()
+
+    def _can_begin(self, cell: Cell) -> bool:
+        """Whether what it begins from is trained; a cell of which that will never be ends as blocked."""
+        origin = cell.origin
+        if origin is None or origin.key in self._there:
+            return True
+        if origin.key in self.open or self._store.holder(origin) is not None:
+            return False
+        if self._store.result(origin) is not None:
+            self._there.add(origin.key)
+            return True
+        self._end(cell, BLOCKED)
+        return False
 
     def _waiting(self) -> list[Cell]:
         """Cells that have not ended, and that none of our jobs is at."""
@@ -250,7 +269,7 @@ class Front:
 def run(
     cells: Sequence[Cell], store: Store, options: Options, watch: Watch = Watch(), job: Job | None = None
 ) -> dict[str, str]:
-    """Train `cells`; cell key -> `done`, `failed`, `cancelled`, ``error: ...``. Ctrl-C stops the jobs, then raises."""
+    """Train `cells`; cell key -> `done`, `failed`, `blocked`, … Ctrl-C stops the jobs, then raises."""
     options = replace(options, jobs=min(options.jobs, max(1, len(cells))))
     front = Front(cells, store, options, watch, recomputing(job or worker, options.recompute))
     with _job_folder(store) as folder, _for_submitit(folder) as front.scratch:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from harness.amounts import duration
 from harness.errors import LONGEST
-from harness.jobs.launch import Watch
+from harness.jobs.launch import BLOCKED, Watch
 from harness.printable import printable, shortened
 from harness.spec import Cell
 from harness.store import Store
@@ -104,6 +104,8 @@ class Monitor:
     def _sentence(self, cell: Cell, status: str) -> str:
         if status == "cancelled":
             return f"cancelled {self._name(cell)}"
+        if status == BLOCKED and cell.origin is not None:
+            return f"blocked {self._name(cell)}: {self._name(cell.origin)}, which it begins from, has no result"
         result = self._store.result(cell)
         if status == "done" and result is not None:
             return f"done {self._name(cell)}: {result.accuracy:.2f} % in {duration(result.seconds)}"
@@ -153,7 +155,7 @@ class Monitor:
 def _cells_of(name: str, said: Progress | None, elsewhere: bool) -> tuple[str | Text | ProgressBar, ...]:
     told = Text(printable(name))
     if said is None or said.epoch == STARTING:
-        return (told, "", "starting", "", "", "")
+        return (told, "", printable(said.words) if said is not None and said.words else "starting", "", "", "")
     return (
         told,
         f"{said.epoch}/{said.epochs}",
@@ -166,7 +168,7 @@ def _cells_of(name: str, said: Progress | None, elsewhere: bool) -> tuple[str | 
 
 def _line_of(name: str, said: Progress | None, elsewhere: bool) -> str:
     if said is None or said.epoch == STARTING:
-        return f"{name}: starting"
+        return f"{name}: {said.words if said is not None and said.words else 'starting'}"
     accuracy = "" if said.accuracy is None else f", {said.accuracy:.2f} %"
     speed = f"{said.images_per_second:,.0f} images/s, {duration(said.seconds_left)} left"
     where = f", in another run on {said.host}" if elsewhere else ""

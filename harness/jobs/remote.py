@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness import slurm
@@ -16,7 +16,7 @@ from harness.forecast.time import on_a_cluster
 from harness.jobs import orphans, queue
 from harness.jobs.deaths import settled
 from harness.jobs.launch import Watch
-from harness.jobs.submit import How, batches, limit, script, submit
+from harness.jobs.submit import Batch, How, batches, limit, script, submit
 from harness.plan import Name, label
 from harness.spec import Cell
 from harness.store import Store
@@ -90,6 +90,40 @@ def split(cells: Sequence[Cell], found: queue.Queue, store: Store) -> Sent:
     return sent
 
 
+def able(sent: Sent, store: Store) -> tuple[list[Cell], list[UserError]]:
+    """Of what is to be submitted, the cells whose origin is there, in the queue or submitted too; why not the others.
+
+    Nothing is submitted that could never be trained.
+    """
+    coming, found, vain = {cell.key for cell in sent.queued}, [], []
+    for cell in sent.submitted:  # each behind its origin
+        origin = cell.origin
+        if origin is None or origin.key in coming or store.result(origin) is not None:
+            coming.add(cell.key)
+            found.append(cell)
+            continue
+        why = "another run trains" if store.holder(origin) is not None else "has no result"
+        what = f"begins from {origin.key} {origin.label}, which {why}; it is not submitted"
+        vain.append(UserError(what, f"{cell.key} {cell.label}", "type the same again when that is done"))
+    return found, vain
+
+
+def waves(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """First those that begin from nothing which is still to be submitted, then those that begin from them, …"""
+    depth: dict[str, int] = {}
+    for cell in cells:
+        depth[cell.key] = depth[cell.origin.key] + 1 if cell.origin is not None and cell.origin.key in depth else 0
+    return [
+        [cell for cell in cells if depth[cell.key] == level] for level in range(max(depth.values(), default=-1) + 1)
+    ]
+
+
+def awaited(batch: Batch, jobs: Mapping[str, str]) -> list[str]:
+    """Numbers of the arrays, of those in `jobs` by the key of a cell, that must have ended before `batch` begins."""
+    origins = (cell.origin.key for cells in batch.jobs for cell in cells if cell.origin is not None)
+    return list(dict.fromkeys(jobs[key] for key in origins if jobs.get(key)))
+
+
 def follow(cells: Sequence[Cell], store: Store, watch: Watch) -> dict[str, str]:
     """Until every cell has ended, or its job has; cell key -> `done`, `failed`, ``error: ...``."""
     open_, ended, began = {cell.key: cell for cell in cells}, dict[str, str](), set[str]()
@@ -139,11 +173,15 @@ def preview(cells: Sequence[Cell], store: Store, how: How, name: Name = label) -
     lines = [f"{waiting} in the queue already, {busy} trained by another run, {len(todo)} to submit"]
     if not todo:
         return lines
+    todo, vain = able(sent, store)
     known = past(todo, store, place(how))
-    made = batches(todo, how.profile, known)
+    made = [batch for wave in waves(todo) for batch in batches(wave, how.profile, known)]
+    jobs = {key: task.job.partition("_")[0] for key, task in found.by_cell.items()}
+    jobs |= {cell.key: f"NUMBER_{n}" for n, batch in enumerate(made, 1) for cells in batch.jobs for cell in cells}
+    lines += map(str, vain)
     lines += on_a_cluster(todo, known, how.profile, limit(how.profile), name)
     for number, batch in enumerate(made, start=1):
-        lines += ["", f"# {number} of {len(made)}: {batch}", script(batch, how).rstrip()]
+        lines += ["", f"# {number} of {len(made)}: {batch}", script(batch, how, awaited(batch, jobs)).rstrip()]
     return lines
 
 
@@ -169,23 +207,35 @@ def _send(cells: Sequence[Cell], store: Store, how: How, tell: Tell) -> Sent:
     orphans.free(store.root, wanted - found.by_cell.keys())
     sent = split(cells, found, store)
     sent.problems += found.problems
-    todo, sent.submitted = sent.submitted, []
+    todo, vain = able(sent, store)
+    sent.submitted, sent.problems = [], [*sent.problems, *vain]
     store.announce(todo)
     known: dict[Cell, Past] = past(todo, store, place(how)) if todo else {}
     by_key = {cell.key: cell for cell in todo}
-    for batch in batches(todo, how.profile, known) if todo else ():
+    jobs = {key: task.job.partition("_")[0] for key, task in found.by_cell.items()}
+    for batch in (batch for wave in waves(todo) for batch in batches(wave, how.profile, known)):
         try:
             store.announce(cell for cells in batch.jobs for cell in cells)
-            array = submit(batch, how)
+            after = awaited(batch, jobs)
+            array = submit(batch, how, after)
         except UserError as error:
             if not sent.submitted:
                 raise
             sent.problems.append(error)
             break  # what is wrong with this one is wrong with the next
         sent.submitted += [by_key[key] for keys in array.tasks for key in keys]
-        tell(f"submitted {array.job or array.name}: {batch}")
+        jobs |= {key: _number(array, store) for keys in array.tasks for key in keys}
+        tell(f"submitted {array.job or array.name}: {batch}{f', after {chr(44).join(after)}' if after else ''}")
     tidy(store)
     return sent
+
+
+def _number(array: queue.Array, store: Store) -> str:
+    """Of the job; where sbatch has not told it, the queue may know it."""
+    if array.job:
+        return array.job
+    tasks = [task for task in look(store).tasks if task.array.name == array.name and task.job]
+    return tasks[0].job.partition("_")[0] if tasks else ""
 
 
 def _settled(key: str, store: Store) -> bool:

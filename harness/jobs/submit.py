@@ -103,11 +103,14 @@ def minutes(past: Past | None, profile: Profile, most: int) -> int:
     return min(most, next((bucket for bucket in BUCKETS if bucket >= wanted), math.ceil(wanted)))
 
 
-def submit(batch: Batch, how: How) -> queue.Array:
-    """Call sbatch. Raises UserError with its complaint; nothing of this array is then in the queue."""
+def submit(batch: Batch, how: How, after: Sequence[str] = ()) -> queue.Array:
+    """Call sbatch; the jobs begin when those of the arrays `after` have ended, whichever way.
+
+    Raises UserError with its complaint; nothing of this array is then in the queue.
+    """
     array = _array(batch, how)
     folder = queue.record(how.store_root, array)
-    executor = _executor(batch, how, array.name, folder)
+    executor = _executor(batch, how, array.name, folder, after)
     try:
         with _outside_of_a_job(), contextlib.redirect_stderr(io.StringIO()):
             jobs = executor.submit_array([Supervisor(_work(cells, how), how.profile.processes) for cells in batch.jobs])
@@ -121,10 +124,10 @@ def submit(batch: Batch, how: How) -> queue.Array:
     return array
 
 
-def script(batch: Batch, how: How) -> str:
+def script(batch: Batch, how: How, after: Sequence[str] = ()) -> str:
     """What `submit` would give to sbatch."""
     name = _array(batch, how).name
-    executor = _executor(batch, how, name, how.store_root / queue.HOME / name)
+    executor = _executor(batch, how, name, how.store_root / queue.HOME / name, after)
     if len(batch.jobs) > 1:
         executor.parameters["map_count"] = len(batch.jobs)
     return executor._make_submission_file_text(executor._submitit_command_str, name)
@@ -159,7 +162,7 @@ def _work(cells: tuple[Cell, ...], how: How) -> Work:
     )
 
 
-def _executor(batch: Batch, how: How, name: str, folder: Path) -> SlurmExecutor:
+def _executor(batch: Batch, how: How, name: str, folder: Path, after: Sequence[str]) -> SlurmExecutor:
     import submitit
 
     profile = how.profile
@@ -182,14 +185,17 @@ def _executor(batch: Batch, how: How, name: str, folder: Path) -> SlurmExecutor:
         stderr_to_stdout=True,
         setup=list(_setup(how)),
         srun_args=["--kill-on-bad-exit=1"] if profile.processes > 1 else None,
-        additional_parameters=_extra(profile),
+        additional_parameters=_extra(profile, after),
     )
     return executor
 
 
-def _extra(profile: Profile) -> dict[str, str | int | bool]:
+def _extra(profile: Profile, after: Sequence[str]) -> dict[str, str | int | bool]:
     """In submitit's spelling, so that they replace what it sets; `false` takes an option away."""
     given = {"requeue": True} | {name.replace("-", "_"): value for name, value in profile.extra.items()}
+    if after:  # in any case: one whose origin failed then says so, and none waits for ever
+        waits = [str(given["dependency"])] if given.get("dependency") else []
+        given["dependency"] = ",".join([*waits, f"afterany:{':'.join(after)}"])
     return {name: value for name, value in given.items() if value is not False}
 
 

@@ -45,7 +45,7 @@ class Footprint:
 
 def total(cell: Cell, batch: int, recompute: Recompute) -> int | None:
     """Bytes in all of a process with `batch` images; None where that cannot be told without the samples."""
-    return _total(msgspec.structs.replace(cell, seed=0, data="", source=""), batch, recompute)
+    return _total(msgspec.structs.replace(cell, seed=0, data="", source="", origin=None), batch, recompute)
 
 
 @functools.cache

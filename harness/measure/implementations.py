@@ -21,7 +21,7 @@ from baselines import kernels
 from baselines.method import Method, Shape
 from baselines.network import Network
 from baselines.parts.potential import NoNorm
-from baselines.parts.relu import ReLU
+from baselines.parts.rectifier import Rectifier
 from baselines.parts.surrogates import Surrogate
 from harness.measure.memory import MIB, peak_bytes, saved_bytes
 from harness.measure.networks import CLASSES, noise, shape_of
@@ -133,7 +133,7 @@ class InSequence(nn.Module):
 
 
 def _rectified(method: Method) -> Method:
-    return replace(method, neuron=ReLU())  # type: ignore[arg-type]
+    return replace(method, neuron=Rectifier(v_th=0.5))  # type: ignore[arg-type]
 
 
 def _jelly(method: Method) -> Method:

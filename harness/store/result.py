@@ -34,6 +34,8 @@ class Curve(Record, frozen=True):
     test_accuracy: tuple[Percent, ...] = ()
     learning_rate: tuple[Number, ...] = ()
     seconds: tuple[Seconds, ...] = ()
+    by_timesteps: tuple[tuple[Percent, ...], ...] = ()
+    """Test accuracy after 1, 2, 4, … T timesteps; the last is `test_accuracy`."""
 
 
 class LayerCheck(Record, frozen=True):
@@ -115,6 +117,10 @@ class Result(Record, frozen=True, kw_only=True):
     """How often it was taken up again from a checkpoint."""
     remains: tuple[str, ...] = ()
     """What folding leaves for inference beside convolutions and plain neurons, and what it costs."""
+    weights: str = ""
+    """Fingerprint of the file of its weights."""
+    begun: str = ""
+    """That of the weights it began from; empty where it began from nothing."""
     attempts: tuple[dict[str, Told | dict[str, Told]], ...] = ()
     """What `environment` was in the attempts before the last one, whose work it went on with."""
 
@@ -160,6 +166,8 @@ class Progress(Record, frozen=True):
     seconds_left: Seconds
     host: str
     pid: int
+    words: str = ""
+    """What it does before its first epoch."""
     job: str = ""
     """The SLURM job it runs in: ``cluster:123_4``; empty elsewhere. The claim says it, whoever reads fills it in."""
     restarts: int = 0

@@ -87,6 +87,11 @@ class Checkpoint:
                 self._log(f"{path.name} cannot be read ({type(error).__name__}); taking the one before")
         return None
 
+    def stray(self) -> str:
+        """Why what was loaded is not to be gone on with, though it fits: the cell began from other weights then."""
+        begun = [writer.get("begun") for writer in (*self.earlier[-1:], self.writer)]
+        return "began from other weights" if self.earlier and begun[0] != begun[-1] else ""
+
     def set_aside(self, why: str) -> None:
         """Keep what cannot be gone on from as ``*.unfit``, and say so: the cell begins anew."""
         self._log(f"the checkpoint {why}; it is kept as {self.newest.name}.unfit, and training begins anew")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.network import Network
+from baselines.procedures.procedure import Start
 from harness import interrupts
 from harness.data import Data
 from harness.spec import Recipe
@@ -19,6 +20,7 @@ from harness.store.result import Curve
 from harness.train.checkpoint import Checkpoint, State, unfit
 from harness.train.distributed import ALONE, Group
 from harness.train.epoch import Diverged, Epoch, check_finite
+from harness.train.learner import Learner
 from harness.train.tally import Tally, evaluate
 
 __all__ = ["Diverged", "Pace", "Tally", "append", "evaluate", "learning_rate", "make_optimiser", "train"]
@@ -33,6 +35,8 @@ class Pace(NamedTuple):
     """Of the last finished epoch, in percent."""
     images_per_second: float
     seconds_left: float
+    words: str = ""
+    """What a procedure says of itself, before its first epoch."""
 
 
 def train(
@@ -43,16 +47,20 @@ def train(
     checkpoint: Checkpoint,
     report: Callable[[Pace], None] = lambda pace: None,
     group: Group = ALONE,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> State:
     """Train `network` in place, resuming from `checkpoint`, and return the last state.
 
     A resumed run repeats an uninterrupted one to the bit: samples are drawn from (seed, epoch, batch), and the state
     of torch's generators is saved. Each process of a `group` calls this; the first alone saves and reports.
-    Raises Diverged, and Stopped after saving when asked to stop.
+    Raises Diverged, and Stopped after saving when asked to stop. `weights` are those that the network begins from.
     """
     optimiser = make_optimiser(network, recipe)
     state = resume(network, optimiser, checkpoint, group)
     schedule = learning_rate(optimiser, recipe)
+    procedure, learner = network.method.procedure, Learner(network, optimiser, group)
+    if state.epoch == 0 and state.underway is None:
+        begin(network, data, recipe, seed, report, group, weights)
 
     with interrupts.deferred() as stop:
         for epoch in range(state.epoch, recipe.epochs):
@@ -63,13 +71,9 @@ def train(
             first = first_loss(network, data, recipe, seed, epoch, group)
             network.begin_epoch(epoch, recipe.epochs, None if now.batches else first)
             share = data.train.epoch(seed, epoch, recipe.batch, start=now.batches, share=group.share)
-            for images, labels in share:
-                logits = network(images)
-                loss = network.loss(logits, labels)
-                optimiser.zero_grad(set_to_none=True)
-                whole = min(recipe.batch, data.train.samples - now.batches * recipe.batch)
-                backward(loss, logits, len(labels) / whole, network, group)
-                optimiser.step()
+            for images, labels in share if procedure.trains else ():
+                learner.part = len(labels) / min(recipe.batch, data.train.samples - now.batches * recipe.batch)
+                loss, logits = procedure.step(network, images, labels, learner)
                 now.add(loss.detach(), network.method.readout(logits.detach()), labels)
                 if now.pause() and (done := now.batches * recipe.batch) < data.train.samples and group.leads:
                     report(pace(state.curve, epoch + done / data.train.samples, now.seconds, data, recipe))
@@ -98,10 +102,32 @@ def resume(network: Network, optimiser: torch.optim.Optimizer, checkpoint: Check
     return replace(state, resumed=state.resumed + 1)
 
 
+def begin(
+    network: Network,
+    data: Data,
+    recipe: Recipe,
+    seed: int,
+    report: Callable[[Pace], None],
+    group: Group,
+    weights: Mapping[str, Tensor] | None,
+) -> None:
+    """What the procedure does before the first epoch: alike in all processes, of which the first one tells."""
+
+    def images() -> Iterator[Tensor]:
+        return (images for images, _ in data.train.epoch(seed, 0, recipe.batch))
+
+    def tell(words: str) -> None:
+        if group.leads:
+            report(Pace(0.0, None, 0.0, math.inf, words))
+
+    network.method.procedure.begin(network, Start(weights=weights, images=images, tell=tell))
+    group.start_alike(network.state_dict().values())
+
+
 def kept(network: Network, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint) -> State | None:
     """What `checkpoint` has for this network; one that does not fit is set aside."""
     state = checkpoint.load()
-    if state is not None and (why := unfit(state, network, optimiser)):
+    if state is not None and (why := unfit(state, network, optimiser) or checkpoint.stray()):
         return checkpoint.set_aside(why)
     return state
 
@@ -122,14 +148,6 @@ def first_loss(
         return network.loss(logits, labels) * part if part else network.nothing(logits)
 
     return loss
-
-
-def backward(loss: Tensor, logits: Tensor, part: float, network: Network, group: Group) -> None:
-    """Gradients of the mean loss over the whole batch, of which this process holds `part` (0 to 1), maybe nothing."""
-    if group.size > 1:
-        loss = loss * part if part else network.nothing(logits)  # the mean over nothing is NaN
-    loss.backward()
-    group.sum_gradients(network.parameters())
 
 
 def check_network(network: Network, epoch: int, group: Group) -> None:
@@ -170,13 +188,15 @@ def learning_rate(optimiser: torch.optim.Optimizer, recipe: Recipe) -> Callable[
 
 
 def append(curve: Curve, train: Tally, test: Tally, rate: float, seconds: float) -> Curve:
+    trained = train.samples > 0
     entry = Curve(
-        train_loss=(train.loss,),
-        train_accuracy=(train.accuracy,),
+        train_loss=(train.loss,) * trained,
+        train_accuracy=(train.accuracy,) * trained,
         test_loss=(test.loss,),
         test_accuracy=(test.accuracy,),
-        learning_rate=(rate,),
+        learning_rate=(rate,) * trained,
         seconds=(seconds,),
+        by_timesteps=(test.after,),
     )
     return Curve(**{name: getattr(curve, name) + getattr(entry, name) for name in Curve.__struct_fields__})
 

@@ -18,6 +18,8 @@ class Tally:
         self.samples = samples
         self._loss: Tensor | float = loss
         self._hits: Tensor | int = hits
+        self.after: tuple[float, ...] = ()
+        """Of an evaluation: accuracy after 1, 2, 4, … T timesteps, in percent."""
 
     def add(self, loss: Tensor, scores: Tensor, labels: Tensor) -> None:
         self.samples += len(labels)
@@ -56,10 +58,21 @@ def evaluate(
 ) -> Tally:
     """Loss and accuracy in evaluation mode, over the shares of all processes; `pause` is called after each batch."""
     network.eval()
-    total = Tally()
+    total, hits = Tally(), [0] * len(doubled(network.timesteps))
     for images, labels in batches:
         if len(labels):
-            logits = network(images)
-            total.add(network.method.objective(logits, labels), network.method.readout(logits), labels)
+            *early, logits = network.so_far(images, doubled(network.timesteps))
+            scores = network.method.readout(logits)
+            total.add(network.method.objective(logits, labels), scores, labels)
+            each = [*map(network.method.readout, early), scores]
+            hits = [h + (y.argmax(1) == labels).sum() for h, y in zip(hits, each, strict=True)]
         pause()
-    return total.over(group)
+    whole = total.over(group)
+    sums = summed(group, [int(h) for h in hits]) if group.size > 1 else map(int, hits)
+    whole.after = tuple(100.0 * h / max(1, whole.samples) for h in sums)
+    return whole
+
+
+def doubled(timesteps: int) -> list[int]:
+    """1, 2, 4, … and `timesteps`: after which accuracy is told."""
+    return [2**i for i in range(timesteps.bit_length()) if 2**i < timesteps] + [timesteps]

@@ -27,12 +27,14 @@ from harness.plugins import load_plugins
 from harness.spec import Cell
 from harness.store import Store
 from harness.store.claim import Lost
+from harness.store.probes import fingerprint
 from harness.store.result import Failure, Progress, Result
 from harness.train import distributed
 from harness.train.build import network_of
 from harness.train.checkpoint import Checkpoint, State, serialised
 from harness.train.distributed import Group, PeerFailed
 from harness.train.loop import Diverged, Pace, train
+from harness.train.origin import Begun, origin_of
 from harness.train.proof import prove
 
 PROOF_SAMPLES = 256
@@ -141,11 +143,12 @@ def attempt(work: Work, beat: Callable[[], None], log: Callable[[str], None]) ->
             done, speed = int(pace.epochs_done), pace.images_per_second
             log(f"epoch {done}/{cell.recipe.epochs}: {pace.accuracy:.2f} %, {speed:.0f} images/s")
 
-    data, network, state, checkpoint = fit(work, report, log)
+    data, network, state, checkpoint, begun = fit(work, report, log)
     beat()
     proofs = prove(network, first(data, PROOF_SAMPLES, cell.recipe.batch))
     beat()  # while the proofs ran, the cell may have been taken over
-    durable.write(store.folder(cell) / "weights.pt", serialised(network.state_dict()))
+    weights = serialised(network.state_dict())
+    durable.write(store.folder(cell) / "weights.pt", weights)
     if failed := [f"{proof.fold} in {proof.precision}: {proof.why}" for proof in proofs if not proof.passed]:
         raise FoldFailed("; ".join(failed))
     accuracies = state.curve.test_accuracy
@@ -168,12 +171,14 @@ def attempt(work: Work, beat: Callable[[], None], log: Callable[[str], None]) ->
         seconds=sum(state.curve.seconds),
         resumed=state.resumed,
         remains=inference.remains(inference.folded(network)),
+        weights=fingerprint(weights),
+        begun=begun.fingerprint,
     )
 
 
 def fit(
     work: Work, report: Callable[[Pace], None], log: Callable[[str], None]
-) -> tuple[Data, Network, State, Checkpoint]:
+) -> tuple[Data, Network, State, Checkpoint, Begun]:
     """Train the cell's network; each process of the group on its share of every batch.
 
     Raises UserError if the code that is in memory now is not the one that the cell's key names.
@@ -185,11 +190,14 @@ def fit(
     environment.keep_memory()
     data, network = prepare(cell, work.data_root)
     code.prove(cell)  # when all of it has been loaded
+    begun = origin_of(cell, work.store)
     network.recompute = work.recompute
     where = f"{group.size} × {device()}" if group.size > 1 else str(device())
     log(f"{cell.label} {cell.key} on {where}: {data.train.samples} training samples, {cell.recipe.epochs} epochs")
-    checkpoint = Checkpoint(work.store.folder(cell), log, environment.describe() | how(work))
-    return data, network, train(network, data, cell.recipe, cell.seed, checkpoint, report, group), checkpoint
+    writer = environment.describe() | how(work) | ({"begun": begun.fingerprint} if begun.fingerprint else {})
+    checkpoint = Checkpoint(work.store.folder(cell), log, writer)
+    state = train(network, data, cell.recipe, cell.seed, checkpoint, report, group, begun.weights)
+    return data, network, state, checkpoint, begun
 
 
 def how(work: Work) -> dict[str, Any]:
@@ -284,6 +292,7 @@ def progress(pace: Pace, cell: Cell) -> Progress:
         seconds_left=pace.seconds_left,
         host=platform.node(),
         pid=os.getpid(),
+        words=pace.words,
     )
 
 

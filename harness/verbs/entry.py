@@ -123,6 +123,8 @@ class Sight:
 
     def _missing(self, cell: Cell) -> Entry:
         """Never begun, stopped on the way, or given to a job that has ended without a word."""
+        if (blocked := self._blocked(cell)) is not None:
+            return blocked
         said, task = self.store.progress(cell), self.queue.ended.get(cell.key)
         begun = "" if said is None else f"stopped at epoch {said.epoch}/{said.epochs}, to be gone on with"
         if task is None:
@@ -137,6 +139,22 @@ class Sight:
             reason=reason,
             log=log,
         )
+
+    def _blocked(self, cell: Cell) -> Entry | None:
+        """One that begins, maybe by way of others, from a cell that has failed."""
+        for origin in cell.lineage[:-1]:
+            failure = self.failure_of(origin)
+            if failure is not None:
+                retry = self.retry(origin, self.queue.ended.get(origin.key))
+                why = f"{origin.key} {origin.label}, which it begins from, failed: {failure.reason}"
+                text = f"blocked: {why}" + (f"; retry: {retry}" if retry else "")
+                return Entry(cell=cell, kind="missing", text=text, reason=f"blocked: {why}", retry=retry)
+        return None
+
+    @functools.cached_property
+    def failure_of(self) -> Callable[[Cell], Failure | None]:
+        """Of a cell without a result; each is looked up once."""
+        return functools.cache(lambda cell: self.store.failure(cell) if self.store.result(cell) is None else None)
 
     def _log(self, cell: Cell, task: Task | None) -> str:
         """The cell's, or that of the job which did not come so far."""
@@ -165,7 +183,7 @@ def _running(cell: Cell, said: Progress, task: Task | None) -> Entry:
     job = said.job.partition(":")[2]
     node = task.node if task is not None and task.place == said.job and task.node else said.host
     restarts = max(said.restarts, task.restarts if task is not None else 0)
-    parts = [f"epoch {said.epoch}/{said.epochs}" if said.epoch else "starting"]
+    parts = [f"epoch {said.epoch}/{said.epochs}" if said.epoch else said.words or "starting"]
     if said.epoch:
         parts += [] if said.accuracy is None else [f"{said.accuracy:.2f} %"]
         parts += [f"{said.images_per_second:,.0f} images/s", f"{duration(said.seconds_left)} left"]

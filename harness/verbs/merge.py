@@ -23,7 +23,7 @@ from harness.store import Store
 from harness.store.probes import FILES
 from harness.store.result import Result
 
-PROVENANCE = ("version", "environment", "attempts", "started", "finished", "seconds", "resumed")
+PROVENANCE = ("version", "environment", "attempts", "started", "finished", "seconds", "resumed", "weights", "begun")
 """Fields of a result that say how it came about; beside them, the curve's seconds."""
 CHECKPOINTS = "checkpoint*"
 HERE = "already here"
@@ -80,6 +80,10 @@ def check(other: Path, root: Path) -> None:
         raise UserError("is the store itself", str(other), "type the folder of another one")
     if not Store(other).find(""):
         raise UserError("is no store: it has no folder that is named by a cell's key", str(other), "is it a level up?")
+
+
+UNCOMPARED = ("seconds", "by_timesteps")
+"""Of a curve: what differs from run to run, and what older results do not tell."""
 
 
 def differences(one: Result, two: Result) -> list[str]:
@@ -197,7 +201,7 @@ def _counted(count: int, what: str) -> str:
 def _science(result: Result) -> dict[str, Any]:
     told = msgspec.to_builtins(result)
     kept = {name: value for name, value in told.items() if name not in PROVENANCE}
-    return kept | {"curve": {name: value for name, value in told["curve"].items() if name != "seconds"}}
+    return kept | {"curve": {name: value for name, value in told["curve"].items() if name not in UNCOMPARED}}
 
 
 def _unlike(one: Any, two: Any, place: str) -> Iterator[str]:

@@ -196,6 +196,8 @@ def _seen_again(
     states = tuple(state(plan, again) for plan in plans)
     errors = dict.fromkeys(text.removeprefix("error: ") for text in ended.values() if text.startswith("error: "))
     said = [*problems, *again.problems, *(UserError(line) for line in errors), *_failed(states, asked, how)]
+    if blocked := sum(text == "blocked" for text in ended.values()):
+        said.append(UserError(f"{amounts.count(blocked, 'cell')} blocked: what they begin from has no result"))
     return Seen(plans=plans, states=states, problems=tuple(said), under_way=under_way)
 
 

@@ -118,6 +118,7 @@ def context_of(protocol: Protocol, preset: Preset | None, seeds: tuple[int, ...]
         architectures=baselines.ARCHITECTURES,
         datasets=data.names(),
         plugins=plugins,
+        origins=tables.load_origins(),
         stamp=stamping(),
     )
 

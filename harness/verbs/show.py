@@ -82,6 +82,8 @@ def sections(cell: Cell, store: Store) -> Iterator[tuple[str, str]]:
     """(heading, text) of all that is known."""
     outcome = store.outcome(cell)
     yield "", columns([("cell", cell.label), ("key", cell.key), ("data", cell.data), *_state(outcome)])
+    if cell.origin is not None:
+        yield "begins from", columns([_origin(origin, store) for origin in cell.lineage[:-1]])
     yield "recipe", columns([(name, _value(value)) for name, value in msgspec.structs.asdict(cell.recipe).items()])
     if isinstance(outcome, Result):
         yield "curve", curve(outcome)
@@ -123,6 +125,12 @@ def log_tail(path: Path) -> str:
         return tail(path, LOG_LINES)[0].rstrip("\n")
     except UserError:
         return ""
+
+
+def _origin(origin: Cell, store: Store) -> tuple[str, ...]:
+    outcome = store.outcome(origin)
+    known = f"{outcome.accuracy:.2f} %" if isinstance(outcome, Result) else "failed" if outcome else "missing"
+    return (origin.key, origin.label, "running" if isinstance(outcome, Progress) else known)
 
 
 def _state(outcome: Result | Failure | Progress | None) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import stand_in
 from stand_in import make_cell
@@ -19,6 +20,7 @@ from harness import environment
 from harness.jobs import launch
 from harness.jobs.launch import Options, Watch
 from harness.process import alive
+from harness.spec import Cell
 from harness.store import Store
 
 PLACES = ("inline", "local")
@@ -264,3 +266,54 @@ def test_an_interpreter_that_cannot_be_started_is_named(
     monkeypatch.setattr(sys, "executable", str(python))
     (status,) = launch.run([make_cell()], store, Options(on="local", jobs=1), job=stand_in.train).values()
     assert status == f"error: {python}: cannot be started (permission denied)"
+
+
+# Cells that begin from cells
+
+
+def chain(seed: int) -> list[Cell]:
+    """ANN, conversion, fine-tuning, so to say."""
+    first = make_cell(seed, "ann")
+    second = msgspec.structs.replace(make_cell(seed, "rmp"), origin=first)
+    return [first, second, msgspec.structs.replace(make_cell(seed, "tuned"), origin=second)]
+
+
+@pytest.mark.parametrize("on", PLACES)
+def test_what_others_begin_from_is_trained_before_them(store: Store, on: str) -> None:
+    cells = [*chain(0), *chain(1)]
+    ended = launch.run(cells, store, Options(on=on, jobs=2), job=stand_in.train)
+    assert ended == {cell.key: "done" for cell in cells}
+    when = {line.split()[0]: line.split()[1:] for line in (store.root / "trained.txt").read_text().splitlines()}
+    order = [key for key, (_, what) in when.items() if what == "ends"]
+    for one in (chain(0), chain(1)):
+        places = [order.index(cell.key) for cell in one]
+        assert places == sorted(places)
+    lines = [line.split() for line in (store.root / "trained.txt").read_text().splitlines()]
+    ends = {key: float(at) for key, at, what in lines if what == "ends"}
+    begins = {key: float(at) for key, at, what in lines if what == "begins"}
+    assert len(lines) == 2 * len(cells), "none twice"
+    assert all(ends[c.origin.key] <= begins[c.key] for c in cells if c.origin is not None)
+
+
+@pytest.mark.parametrize("on", PLACES)
+def test_a_failed_origin_blocks_all_that_begin_from_it(store: Store, on: str) -> None:
+    cells = [*chain(0), *chain(1)]  # seed 1 fails
+    told: dict[str, str] = {}
+    watch = Watch(ended=lambda cell, status: told.update({cell.key: status}))
+    ended = launch.run(cells, store, Options(on=on, jobs=2), watch, stand_in.fail_odd_seeds)
+    assert [ended[cell.key] for cell in cells] == ["done"] * 3 + ["failed", "blocked", "blocked"]
+    assert told == ended
+
+
+def test_an_origin_that_failed_before_blocks_at_once(store: Store) -> None:
+    first, second, third = chain(1)
+    store.write_failure(stand_in.make_failure(first))
+    assert launch.run([second, third], store, Options(), job=stand_in.train) == dict.fromkeys(
+        (second.key, third.key), "blocked"
+    )
+
+
+def test_an_origin_that_is_there_is_begun_from_at_once(store: Store) -> None:
+    first, second, _ = chain(0)
+    store.write_result(stand_in.make_result(first))
+    assert launch.run([second], store, Options(), job=stand_in.train) == {second.key: "done"}

@@ -25,10 +25,14 @@ from harness.data.base import Samples
 from harness.data.fingerprint import combine, digests
 from harness.data.memory import MemorySplit, normalisation
 from harness.spec import Recipe
+from harness.tables import load_origins
 from harness.train.checkpoint import Checkpoint
 from harness.train.loop import train
 
 RECIPE = Recipe(epochs=2, batch=4, augmentation=("crop", "flip"), precision="float64")
+WIDTH = 1 / 16
+AWAKE = {"timesteps": 64, "width": 1 / 8}
+"""Of converted networks: in fewer steps, or channels, deep layers do not wake."""
 CHANGES = {
     "adam": {"optimiser": "adam", "lr": 0.01},
     "all decayed": {"decayed": "all", "weight_decay": 0.01},
@@ -113,20 +117,43 @@ def _train(method: str, recipe: Recipe) -> tuple[torch.nn.Module, list[float]]:
     torch.set_num_threads(1)
     try:
         environment.seed_everything(0)
+        origin = load_origins().get(method)
+        recipe = recipe if origin is None else origin.after(recipe)
+        size = AWAKE if _converted(method) else {"timesteps": 2, "width": WIDTH}
         network = build(
-            method, "resnet20", shape=(3, 8, 8), classes=10, timesteps=2, surrogate=recipe.surrogate, width=1 / 16
+            method,
+            "resnet20",
+            shape=(3, 8, 8),
+            classes=10,
+            surrogate=recipe.surrogate,
+            **size,
         ).in_precision(recipe.precision)
         splits = {"train": _split(12, chosen(recipe.augmentation)), "test": _split(8, ())}
         data = Data(name="computed", classes=10, shape=(3, 8, 8), identity="official", **splits)
         with TemporaryDirectory() as folder:
-            state = train(network, data, recipe, 0, Checkpoint(Path(folder)))
+            state = train(network, data, recipe, 0, Checkpoint(Path(folder)), weights=_begun(method, recipe))
     finally:
         torch.set_num_threads(threads)
     return network, [*state.curve.train_loss, *state.curve.test_loss]
 
 
+def _begun(method: str, recipe: Recipe) -> dict[str, torch.Tensor] | None:
+    """Weights of what cells of `method` begin from, fresh."""
+    if (origin := load_origins().get(method)) is None:
+        return None
+    width = AWAKE["width"] if _converted(method) else WIDTH
+    network = build(
+        origin.method, "resnet20", shape=(3, 8, 8), classes=10, timesteps=1, surrogate=recipe.surrogate, width=width
+    )
+    return dict(network.in_precision(recipe.precision).state_dict())
+
+
+def _converted(method: str) -> bool:
+    return getattr(METHODS.get(method).procedure, "balance", None) is not None
+
+
 def _sums(network: torch.nn.Module) -> list[float]:
-    tensors = [tensor.double().flatten() for tensor in network.state_dict().values()]
+    tensors = [t.double().flatten() for name, t in network.state_dict().items() if name != "noise"]  # a seed, and huge
     weights = torch.cat(tensors)
     return [float(weights.abs().sum()), float((weights * torch.arange(len(weights), dtype=torch.float64).cos()).sum())]
 

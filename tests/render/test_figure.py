@@ -241,17 +241,17 @@ def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_curves_of_one_panel_are_told_apart_by_what_differs(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text(HEAD + panel(row("mpbn", 1), row("mpbn", 4), row("spikenorm", 4)))
+    (tmp_path / "mine.toml").write_text(HEAD + panel(row("mpbn", 1), row("mpbn", 4), row("rollout", 4)))
     assert isinstance(tables.load(tmp_path / "mine.toml"), Figure)
     plan = planned("cpu", str(tmp_path / "mine.toml"))
     made = {cell.key: finished(cell) for cell in plan.cells}
     bold = [
         line for axes in figures.draw(plan, made)[0].axes for line in axes.get_lines() if line.get_label()[0] != "_"
     ]
-    names = ["MPBN · T = 1 (n = 3)", "MPBN · T = 4 (n = 3)", "SpikeNorm · T = 4 (no method yet)"]
+    names = ["MPBN · T = 1 (n = 3)", "MPBN · T = 4 (n = 3)", "Rollout · T = 4 (no method yet)"]
     assert [line.get_label() for line in bold] == names
     assert len({(line.get_color(), line.get_linestyle(), line.get_marker()) for line in bold}) == 3
     assert figures.write(plan, made, tmp_path)[-1] == (
         "CIFAR-10 · ResNet20 (width × 0.25): MPBN · T = 1: 3 of 3 seeds; MPBN · T = 4: 3 of 3 seeds; "
-        "SpikeNorm · T = 4: no method yet"
+        "Rollout · T = 4: no method yet"
     )

@@ -26,6 +26,7 @@ from harness.stats import Outcome
 from harness.store import Store
 from harness.store.probes import Operations, Probes
 from harness.store.result import Curve, LayerCheck, Result
+from harness.train.tally import doubled
 from harness.verbs import session
 
 SHOWN = 6
@@ -34,7 +35,8 @@ LAYERS = ("first", "second", "third")
 
 
 def planned(name: str) -> Plan:
-    return plan(tables.load_figure(name), session.context_for(Asked(preset="cpu")))
+    preset = None if name == "latency-accuracy" else "cpu"  # which has Table 1 alone
+    return plan(tables.load_figure(name), session.context_for(Asked(preset=preset)))
 
 
 def layers(cell: Cell, precision_flips: int = 0) -> tuple[LayerCheck, ...]:
@@ -257,3 +259,37 @@ def ticks(axis: Axis) -> list[Text]:
     low, high = sorted(axis.get_view_interval())
     shown = [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
     return [*shown, axis.label]
+
+
+# --- latency ----------------------------------------------------------------------------------------------------------
+
+
+def stepwise(cell: Cell) -> Result:
+    """As accurate as the number of the doubling, times ten."""
+    count = len(doubled(cell.timesteps))
+    told = tuple(10.0 * (1 + i) / 2 + cell.seed for i in range(count))
+    curve = Curve(test_accuracy=(told[-1],) * cell.recipe.epochs, by_timesteps=(told,) * cell.recipe.epochs)
+    return result(cell, told[-1], curve=curve)
+
+
+def test_accuracy_is_drawn_against_the_timesteps_that_were_shown() -> None:
+    held = {cell.key: stepwise(cell) for cell in planned("latency-accuracy").cells}
+    axes, numbers = drawn("latency-accuracy", held)
+    for key, rows in numbers.groupby("key"):
+        one = held[str(key)]
+        assert list(rows["after"]) == doubled(one.cell.timesteps)
+        assert list(rows["accuracy"]) == list(one.curve.by_timesteps[-1])
+    labels = [text.get_text() for text in axes[0].get_legend().get_texts()]
+    assert [label.partition(" ")[0].rstrip(",") for label in labels] == ["ANN", "SpikeNorm", "RMP"]
+    level = [line for line in axes[0].get_lines() if list(line.get_xdata()) == [0, 1]]
+    assert [list(line.get_ydata()) for line in level] == [[6.0, 6.0]], "the mean of 5, 6, 7: no time, a level line"
+
+
+def test_a_result_that_tells_no_timesteps_is_said() -> None:
+    held = outcomes(planned("latency-accuracy"))
+    assert "no result tells its accuracy step by step" in words(drawn("latency-accuracy", held)[0][0])
+
+
+def test_the_level_of_the_ann_is_that_of_the_very_cells_that_conversions_begin_from() -> None:
+    first, second = planned("latency-accuracy").lines[:2]
+    assert [cell.origin for cell in second.cells] == list(first.cells)

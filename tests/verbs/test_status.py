@@ -91,6 +91,25 @@ def test_done_and_failed_and_missing(store: Store) -> None:
     assert (entry(store, missing).kind, entry(store, missing).text) == ("missing", "")
 
 
+def test_blocked_by_what_it_begins_from(store: Store) -> None:
+    """However far back; with the reason, and what to type for the one that failed."""
+    ann = make_cell(0, "ann")
+    middle = msgspec.structs.replace(make_cell(0, "rmp"), origin=ann)
+    last = msgspec.structs.replace(make_cell(0, "tuned"), origin=middle)
+    assert entry(store, last).text == ""
+    store.write_failure(make_failure(ann))
+    for cell in (middle, last):
+        told = entry(store, cell)
+        assert told.kind == "missing" and told.notable
+        assert told.text == (
+            f"blocked: {ann.key} {ann.label}, which it begins from, failed: the loss became nan in epoch 2; "
+            f"retry: {RETRY}"
+        )
+    store.forgive(ann)
+    store.write_result(make_result(ann))
+    assert entry(store, middle).text == ""
+
+
 def test_running_on_another_host(store: Store) -> None:
     claimed(store, make_cell())
     found = entry(store, make_cell())

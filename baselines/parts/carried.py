@@ -1,0 +1,63 @@
+"""Time walked a few steps at a call: what a layer remembers of one call for the next, so that no memory grows with T.
+
+Outside a walk a layer is shown all steps at once, and remembers nothing. Whatever has a state or a step of its own asks
+here, and says `carries = True`; a layer that has `timesteps` and does not cannot be walked (`Network.walk` says so).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+
+@dataclass
+class Walk:
+    """How far it is, and what was remembered."""
+
+    first: int = 0
+    """The step that this call begins with, from 0."""
+    steps: int = 1
+    """That this call shows."""
+    detach: bool = False
+    """Whether what is remembered is a constant to back-propagation."""
+    memory: dict[nn.Module, Any] = field(default_factory=dict)
+
+
+_walk: ContextVar[Walk | None] = ContextVar("walk", default=None)
+
+
+@contextmanager
+def on(walk: Walk) -> Iterator[None]:
+    """Calls within are the next steps of `walk`."""
+    token = _walk.set(walk)
+    try:
+        yield
+    finally:
+        _walk.reset(token)
+
+
+def walking() -> bool:
+    return _walk.get() is not None
+
+
+def steps(timesteps: int) -> int:
+    """That are in a batch (T·B, …) of this call: `timesteps` outside a walk."""
+    walk = _walk.get()
+    return timesteps if walk is None else walk.steps
+
+
+def recall(layer: nn.Module, otherwise: Any = None) -> Any:
+    """What `layer` remembered last; `otherwise` at the first step and outside a walk."""
+    walk = _walk.get()
+    return otherwise if walk is None else walk.memory.get(layer, otherwise)
+
+
+def remember(layer: nn.Module, *state: Tensor) -> None:
+    """For `recall`, as a tuple. Outside a walk nothing is kept."""
+    if (walk := _walk.get()) is not None:
+        walk.memory[layer] = tuple(part.detach() if walk.detach else part for part in state)

@@ -1,0 +1,95 @@
+"""What a cell begins from: weights of another in the store, those that its result names, and no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+from outcomes import metrics
+
+from harness.errors import UserError
+from harness.spec import Cell, Recipe
+from harness.store import Store
+from harness.train.checkpoint import Checkpoint, serialised
+from harness.train.origin import origin_of
+from harness.train.worker import run_cell
+
+RECIPE = Recipe(
+    epochs=2, batch=50, size=16, width=0.1, train_samples=200, test_samples=100, lr=0.02, augmentation=("crop",)
+)
+ANN = Cell(method="ann", architecture="resnet20", dataset="digits", timesteps=1, seed=0, recipe=RECIPE)
+RMP = Cell(
+    method="rmp",
+    architecture="resnet20",
+    dataset="digits",
+    timesteps=40,
+    seed=0,
+    recipe=msgspec.structs.replace(RECIPE, epochs=1),
+    origin=ANN,
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    store = Store(tmp_path_factory.mktemp("origin") / "runs")
+    assert run_cell(ANN, store.root) == "done", store.failure(ANN)
+    assert run_cell(RMP, store.root) == "done", store.failure(RMP)
+    return store
+
+
+def copied(trained: Store, folder: Path) -> Store:
+    """The ANN alone."""
+    store = Store(folder / "runs")
+    store.folder(ANN).mkdir(parents=True)
+    for name in ("result.json", "weights.pt", "cell.json"):
+        (store.folder(ANN) / name).write_bytes((trained.folder(ANN) / name).read_bytes())
+    return store
+
+
+def test_a_conversion_begins_from_its_ann_and_says_from_which_weights(trained: Store) -> None:
+    ann, converted = trained.result(ANN), trained.result(RMP)
+    assert ann is not None and converted is not None
+    assert ann.weights and converted.begun == ann.weights != converted.weights
+    assert ann.begun == ""
+    old, new = (torch.load(trained.folder(cell) / "weights.pt", weights_only=True) for cell in (ANN, RMP))
+    assert all(torch.equal(new[name], tensor) for name, tensor in old.items()), "nothing is trained"
+    assert converted.curve.train_loss == () and len(converted.curve.by_timesteps[0]) == 7  # 1, 2, 4, … 32, 40
+
+
+def test_it_repeats_to_the_bit(trained: Store, tmp_path: Path) -> None:
+    store = copied(trained, tmp_path)
+    assert run_cell(RMP, store.root) == "done"
+    one, two = store.result(RMP), trained.result(RMP)
+    assert one is not None and two is not None and metrics(one) == metrics(two)
+
+
+def test_a_stranger_s_weights_are_refused_in_one_line(trained: Store, tmp_path: Path) -> None:
+    store = copied(trained, tmp_path)
+    state = torch.load(trained.folder(ANN) / "weights.pt", weights_only=True)
+    name = next(iter(state))
+    state[name] = state[name] * 1.001
+    (store.folder(ANN) / "weights.pt").write_bytes(serialised(state))
+    with pytest.raises(UserError, match=r"holds other weights .* than its result names") as caught:
+        run_cell(RMP, store.root)
+    assert "\n" not in str(caught.value) and not (store.folder(RMP) / "result.json").exists()
+
+
+def test_an_origin_without_result_or_weights_is_refused(trained: Store, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"begins from .* which has no result"):
+        origin_of(RMP, Store(tmp_path / "empty"))
+    store = copied(trained, tmp_path)
+    (store.folder(ANN) / "weights.pt").unlink()
+    with pytest.raises(UserError, match="cannot be read"):
+        origin_of(RMP, store)
+
+
+def test_a_checkpoint_that_began_from_other_weights_is_not_gone_on_with(tmp_path: Path) -> None:
+    first = Checkpoint(tmp_path, writer={"begun": "1"})
+    first.earlier = ({"begun": "1"},)
+    assert first.stray() == ""
+    changed = Checkpoint(tmp_path, writer={"begun": "2"})
+    changed.earlier = ({"begun": "1"},)
+    assert changed.stray() == "began from other weights"
+    assert Checkpoint(tmp_path, writer={}).stray() == ""
