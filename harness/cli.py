@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import io
 import os
-import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import arguments, environment
+from harness import arguments, environment, requests
 from harness.columns import columns
 from harness.errors import UserError
 from harness.printable import SPELLING, as_json, printable, printable_lines
@@ -56,9 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _answer(given: list[str]) -> int:
     try:
-        options = arguments.parse(given)
-        options.command = shlex.join(["python", "-m", "harness", *given])
-        code = VERBS[options.verb](options)
+        request = arguments.parse(given)
+        code = VERBS[type(request)](request)
     except SystemExit as asked:  # for help, which is printed
         code = int(asked.code or OK)
     say("", end="")
@@ -122,256 +119,277 @@ def _say_no_more() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def run(options: argparse.Namespace) -> int:
+def run(request: requests.Run) -> int:
     from harness import clusters
     from harness.verbs import run as verb
 
-    if options.dry_run:
+    asked, how = request.asked, request.how
+    if request.dry_run:
         from harness.verbs.dry_run import dry_run
 
-        say(dry_run(options, complain))
+        say(dry_run(asked, how, complain))
         return OK
-    here = options.on in clusters.HERE
+    here = how.on in clusters.HERE
     try:
-        done = verb.train(options, complain) if here else verb.submit(options, complain, tell)
+        done = verb.train(asked, how, complain) if here else verb.submit(asked, how, complain, tell)
     except KeyboardInterrupt:
-        return _interrupted(options, here)
-    shown = _show(done, options)
+        return _interrupted(asked, here)
+    shown = _show(done, asked, request.format, request.out)
     complain(done.problems)
     submitted = bool(done.under_way) and not done.problems
     return OK if shown and (done.complete or submitted) else INCOMPLETE
 
 
-def _interrupted(options: argparse.Namespace, here: bool) -> int:
+def _interrupted(asked: requests.Asked, here: bool) -> int:
     kept = "finished cells and epochs are kept" if here else "what was submitted goes on"
     tell(f"interrupted; {kept}")
-    tell(f"to go on, type: {options.command}")
+    tell(f"to go on, type: {asked.command}")
     return INTERRUPTED
 
 
-def table(options: argparse.Namespace) -> int:
+def table(request: requests.Table) -> int:
     from harness import tables
     from harness.verbs import session
 
-    seen = session.look(options, tables.load_table)
-    shown = _show(seen, options)
+    seen = session.look(request.asked, tables.load_table)
+    _show(seen, request.asked, request.format)
+    complain(seen.problems)
+    return OK if seen.complete else INCOMPLETE
+
+
+def figure(request: requests.Figure) -> int:
+    from harness import tables
+    from harness.verbs import session
+
+    seen = session.look(request.asked, tables.load_figure)
+    shown = _show(seen, request.asked, out=request.out)
     complain(seen.problems)
     return OK if shown and seen.complete else INCOMPLETE
 
 
-def figure(options: argparse.Namespace) -> int:
-    from harness import tables
-    from harness.verbs import session
-
-    seen = session.look(options, tables.load_figure)
-    shown = _show(seen, options)
-    complain(seen.problems)
-    return OK if shown and seen.complete else INCOMPLETE
-
-
-def compare(options: argparse.Namespace) -> int:
+def compare(request: requests.Compare) -> int:
     from harness import clusters
     from harness.verbs import compare as verb
     from harness.verbs import run
 
-    placed = verb.placed(options)
-    if options.dry_run:
+    request = verb.checked(request)
+    asked, how, make = request.asked, request.how, verb.making(request)
+    if request.dry_run:
         from harness.verbs.dry_run import dry_run
 
-        say(dry_run(placed, complain, verb.make))
+        say(dry_run(asked, how, complain, make))
         return OK
-    here = placed.on in clusters.HERE
+    here = how.on in clusters.HERE
     try:
-        make = verb.make
-        seen = run.train(placed, complain, make) if here else run.submit(placed, complain, tell, make)
-        found = verb.answer(placed, seen, tell)
+        seen = run.train(asked, how, complain, make) if here else run.submit(asked, how, complain, tell, make)
+        found = verb.answer(request, seen, tell)
     except KeyboardInterrupt:
-        return _interrupted(options, here)
-    pages = [found.learned] if options.format in ("csv", "json") else [found.learned, found.costs]
-    _say_pages(pages, options.format)
-    if options.format in ("terminal", "latex"):
+        return _interrupted(asked, here)
+    pages = [found.learned] if request.format in ("csv", "json") else [found.learned, found.costs]
+    _say_pages(pages, request.format)
+    if request.format in ("terminal", "latex"):
         say("\n" + "\n".join(found.latex))
     complain(found.problems)
     submitted = bool(seen.under_way) and not found.problems
     return OK if found.complete or submitted else INCOMPLETE
 
 
-def export(options: argparse.Namespace) -> int:
+def export(request: requests.Export) -> int:
     from harness import export as verb
 
-    paths, problems = verb.export(options, tell)
+    paths, problems = verb.export(request, tell)
     say("\n".join(map(str, paths)))
     complain(problems)
     return OK
 
 
-def new(options: argparse.Namespace) -> int:
+def new(request: requests.New) -> int:
     from harness.verbs import starter
 
-    path = starter.write_method(options.name)
+    path = starter.write_method(request.name)
     say(path)
     command = "python -m harness compare FILE --on table1 --preset smoke --only timesteps=2 --train-baselines"
     tell(f"try it: {command.replace('FILE', str(path))}")
     return OK
 
 
-def claims(options: argparse.Namespace) -> int:
+def claims(request: requests.Claims) -> int:
     from harness.verbs import ledger
 
-    pages, problems = ledger.pages(options)
-    _say_pages(pages, options.format)
+    pages, problems = ledger.pages(request)
+    _say_pages(pages, request.format)
     complain(problems)
     return OK
 
 
-def report(options: argparse.Namespace) -> int:
+def report(request: requests.Report) -> int:
     from harness import durable
     from harness.report import document, gather
 
-    if options.out.is_dir():
-        raise UserError("is a folder", f"--out {options.out}", "name a file, such as report.html")
-    found = gather(options)
-    durable.make_folder(options.out.parent)
-    durable.write(options.out, document(found).encode())
-    say(options.out)
+    if request.out.is_dir():
+        raise UserError("is a folder", f"--out {request.out}", "name a file, such as report.html")
+    found = gather(request)
+    durable.make_folder(request.out.parent)
+    durable.write(request.out, document(found).encode())
+    say(request.out)
     complain(found.problems)
-    if options.open:
+    if request.open:
         import webbrowser
 
-        webbrowser.open(options.out.resolve().as_uri())
+        webbrowser.open(request.out.resolve().as_uri())
     return OK
 
 
-def status(options: argparse.Namespace) -> int:
+def status(request: requests.Status) -> int:
     from harness.verbs import standings
     from harness.verbs.watch import watch
 
-    if options.watch is None:
-        look = standings.look(options)
-        say(_standings_text(look, options))
+    if request.watch is None:
+        look = standings.look(request.asked)
+        say(_standings_text(look, request))
         complain(look.problems)
         return OK
 
     def again() -> tuple[str, bool]:
-        look = standings.look(options)
+        look = standings.look(request.asked)
         problems = [f"harness: {line}" for problem in look.problems for line in str(problem).splitlines()]
-        return printable_lines("\n".join([_standings_text(look, options), *problems])), look.going
+        return printable_lines("\n".join([_standings_text(look, request), *problems])), look.going
 
-    watch(again, options.watch, say)
+    watch(again, request.watch, say)
     return OK
 
 
-def _standings_text(look: Look, options: argparse.Namespace) -> str:
+def _standings_text(look: Look, request: requests.Status) -> str:
     from harness.verbs import status as report
 
-    if options.format == "json":
+    if request.format == "json":
         return as_json(report.records(look.standings))
     if not look.standings:
-        return f"nothing is in {options.store} yet; to begin, type: python -m harness run table1 --preset smoke"
-    return report.page(look.standings, every=bool(options.targets) or options.cells)
+        return f"nothing is in {request.asked.store} yet; to begin, type: python -m harness run table1 --preset smoke"
+    return report.page(look.standings, every=bool(request.asked.targets) or request.cells)
 
 
-def list_(options: argparse.Namespace) -> int:
+def list_(request: requests.Listing) -> int:
     from harness.plugins import clashes, load_plugins
     from harness.verbs import catalogue
 
-    load_plugins(options.plugin)
-    complain(clashes() if options.kind == "methods" else ())
-    rows = catalogue.entries(options.kind)
-    if options.format == "json":
+    load_plugins(request.plugin)
+    complain(clashes() if request.kind == "methods" else ())
+    rows = catalogue.entries(request.kind) if request.kind else catalogue.kinds()
+    if request.format == "json":
         _write(as_json([{"name": name, "description": text} for name, text in rows]))
     else:
         say(columns(rows))
     return OK
 
 
-def show(options: argparse.Namespace) -> int:
+def show(request: requests.Show) -> int:
     from harness.store import Store
     from harness.verbs import show as report
 
-    if options.cell == "protocol":
+    if request.cell == "protocol":
         from harness.verbs.settings import settings_page
 
-        _say_pages(settings_page(options.protocols), options.format)
+        _say_pages(settings_page(request.protocols), request.format)
         return OK
-    if options.protocols or options.format != "terminal":
-        odd = options.protocols[0] if options.protocols else f"--format {options.format}"
+    if request.protocols or request.format != "terminal":
+        odd = request.protocols[0] if request.protocols else f"--format {request.format}"
         raise UserError(f"a cell is shown without `{odd}`", "show", "type show CELL, or show protocol [NAME]")
-    cell, store = report.find_cell(options.cell, Store(options.store))
+    cell, store = report.find_cell(request.cell, Store(request.store))
     for heading, text in report.sections(cell, store):
         say(f"\n{heading}\n{text}" if heading else text)
     complain(store.problems)
     return OK
 
 
-def logs(options: argparse.Namespace) -> int:
+def logs(request: requests.Logs) -> int:
     from harness.verbs.logs import Logs
     from harness.verbs.tail import tail
 
-    found = Logs(options.cell, options.store)
+    found = Logs(request.cell, request.store)
     paths = found.paths()
-    if not paths and not (options.follow and found.to_come):
+    if not paths and not (request.follow and found.to_come):
         complain([found.why_none()])
         return INCOMPLETE
     at = 0
     for path in paths:
         tell(str(path))
-        text, at = tail(path, options.lines)
+        text, at = tail(path, request.lines)
         say(text, end="")
-    if options.follow:
+    if request.follow:
         for text in found.follow(found.cell, at if paths == [found.cell] else 0):
             say(text, end="")
     return OK
 
 
-def cancel(options: argparse.Namespace) -> int:
+def cancel(request: requests.Cancel) -> int:
     from harness.verbs.cancel import cancel as stop
 
-    said = stop(options)
+    said = stop(request)
     say("\n".join(said.lines))
     complain(said.problems)
     return INCOMPLETE if said.problems else OK
 
 
-def merge(options: argparse.Namespace) -> int:
+def merge(request: requests.Merge) -> int:
     from harness.verbs.merge import merge as unite
 
-    done = unite(options.other, options.store, checkpoints=options.checkpoints, dry_run=options.dry_run)
+    done = unite(request.other, request.store, checkpoints=request.checkpoints, dry_run=request.dry_run)
     say("\n".join(done.lines))
     complain(done.problems)
     return INCOMPLETE if done.problems else OK
 
 
-def bench(options: argparse.Namespace) -> int:
+def bench(request: requests.Bench) -> int:
     from harness.measure import bench as measure
     from harness.render.bench import bench_pages, write
 
-    if options.bench.endswith(".json"):  # a record: told and drawn again, nothing is timed
-        path, done = Path(options.bench), measure.read(Path(options.bench))
+    if request.bench.endswith(".json"):  # a record: told and drawn again, nothing is timed
+        path, done = Path(request.bench), measure.read(Path(request.bench))
     else:
-        wanted = {name: getattr(options, name) for name in ("architecture", "width", "timesteps", "batch", "method")}
-        asked = measure.narrowed(measure.load(options.bench), wanted, options.rounds)
-        os.environ[environment.COMMAND] = environment.command_line(sys.argv[1:])
-        done = measure.run(asked, options.threads, tell)
-        path = measure.record(done, options.out)
+        asked = measure.narrowed(measure.load(request.bench), request.narrowed, request.rounds)
+        os.environ[environment.COMMAND] = environment.command_line(request.words)
+        done = measure.run(asked, request.threads, tell)
+        path = measure.record(done, request.out)
     write(done, path.with_suffix(""))
-    _say_pages(bench_pages(done), options.format)
+    _say_pages(bench_pages(done), request.format)
     tell(f"recorded in {path}, drawn beside it")
     return OK
 
 
-def doctor(options: argparse.Namespace) -> int:
+def doctor(request: requests.Doctor) -> int:
     from harness.store import Store
     from harness.verbs import doctor as report
 
     wrong = False
-    for finding in report.examine(Store(options.store), options.data):
+    for finding in report.examine(Store(request.store), request.data):
         wrong = wrong or (finding.state == "missing" and not finding.what.startswith("data "))
         say(columns([(f"{finding.state:<7}", f"{finding.what:<19}", finding.detail)]))
     return INCOMPLETE if wrong else OK
 
 
-def _show(seen: Seen, options: argparse.Namespace) -> bool:
+def completion(request: requests.Completion) -> int:
+    from harness.arguments.completion import script
+
+    _write(script(request.shell, *arguments.build()))
+    return OK
+
+
+def help_(request: requests.Help) -> int:
+    parser, verbs = arguments.build()
+    _write((verbs[request.about] if request.about else parser).format_help(), end="")
+    return OK
+
+
+def version(request: requests.Version) -> int:
+    from harness import __version__
+
+    commit = environment.commit()
+    say(f"harness {__version__}{f', commit {commit}' if commit else ''}")
+    return OK
+
+
+def _show(seen: Seen, asked: requests.Asked, form: str = "terminal", out: Path = requests.Run.out) -> bool:
     """Tables are printed, figures drawn. False where something that a figure needs could not be computed."""
     from harness.render import table_page
     from harness.spec import Figure
@@ -379,38 +397,41 @@ def _show(seen: Seen, options: argparse.Namespace) -> bool:
     found = list(zip(seen.plans, seen.states, strict=True))
     pages = [table_page(plan, state.outcomes) for plan, state in found if not isinstance(plan.table, Figure)]
     if pages:
-        _say_pages(pages, options.format)
-    drawn = [_draw(plan, state, options) for plan, state in found if isinstance(plan.table, Figure)]
+        _say_pages(pages, form)
+    drawn = [_draw(plan, state, asked, out) for plan, state in found if isinstance(plan.table, Figure)]
     return all(drawn)
 
 
-def _draw(plan: Plan, state: State, options: argparse.Namespace) -> bool:
+def _draw(plan: Plan, state: State, asked: requests.Asked, out: Path) -> bool:
     from harness.measure import probing
     from harness.render import draw_figure
     from harness.store import Store
 
-    store = Store(options.store)
-    missing = probing.complete(plan, state.done, store, options.data, tuple(options.plugin), tell)
-    say("\n".join(draw_figure(plan, state.outcomes, options.out, probing.known(plan, state.done, store))))
+    store = Store(asked.store)
+    missing = probing.complete(plan, state.done, store, asked.data, asked.plugin, tell)
+    say("\n".join(draw_figure(plan, state.outcomes, out, probing.known(plan, state.done, store))))
     complain([*store.problems, *missing])
     return not missing
 
 
-VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "run": run,
-    "table": table,
-    "figure": figure,
-    "compare": compare,
-    "export": export,
-    "new": new,
-    "claims": claims,
-    "report": report,
-    "status": status,
-    "list": list_,
-    "show": show,
-    "logs": logs,
-    "cancel": cancel,
-    "merge": merge,
-    "bench": bench,
-    "doctor": doctor,
+VERBS: Mapping[type, Callable[..., int]] = {
+    requests.Run: run,
+    requests.Table: table,
+    requests.Figure: figure,
+    requests.Compare: compare,
+    requests.Export: export,
+    requests.New: new,
+    requests.Claims: claims,
+    requests.Report: report,
+    requests.Status: status,
+    requests.Listing: list_,
+    requests.Show: show,
+    requests.Logs: logs,
+    requests.Cancel: cancel,
+    requests.Merge: merge,
+    requests.Bench: bench,
+    requests.Doctor: doctor,
+    requests.Completion: completion,
+    requests.Help: help_,
+    requests.Version: version,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import textwrap
@@ -17,6 +18,13 @@ LONGEST = 2000
 
 def width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+
+
+def coloured() -> bool:
+    """On a terminal, unless NO_COLOR is set; anywhere with FORCE_COLOR."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return sys.stdout.isatty() or os.environ.get("FORCE_COLOR", "0") not in ("", "0")
 
 
 def columns(rows: Sequence[Sequence[str]], *, within: int | None = None, indent: str = "") -> str:

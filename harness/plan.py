@@ -195,6 +195,10 @@ def parse_only(given: Iterable[str]) -> dict[str, tuple[str, ...]]:
     only: dict[str, list[str]] = {}
     for part in (part for text in given for part in text.split(",") if part.strip()):
         key, equals, values = part.strip().partition("=")
+        if not equals and only:  # the comma of a list
+            last = list(only)[-1]
+            more = f"type --only '{last}={only[last][-1]}|{part.strip()}'"
+            raise UserError(f"`{part.strip()}` stands without a key", "--only", f"{more}: a comma begins the next key")
         if key not in KEYS:
             raise UserError(f"unknown key `{key}`", "--only", did_you_mean(key, KEYS))
         if not equals or not values:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-
 from outcomes import proof, result
 
 from harness import tables
 from harness.plan import Plan, plan
+from harness.requests import Asked
 from harness.spec import Cell
 from harness.store.result import Curve, LayerCheck, Result
 from harness.verbs import session
@@ -16,8 +15,7 @@ ENVIRONMENT = {"cpu": "a <fast> one", "cores": 2, "device": "cpu", "python": "3.
 
 
 def planned(name: str = "table1", preset: str | None = "cpu") -> Plan:
-    options = Namespace(protocol=None, preset=preset, seeds=(0, 1, 2), plugin=[], mixed=False)
-    return plan(tables.load(name), session.context_for(options))
+    return plan(tables.load(name), session.context_for(Asked(preset=preset)))
 
 
 def finished(cell: Cell, accuracy: float) -> Result:

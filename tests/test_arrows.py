@@ -13,12 +13,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     "__main__",
-    "cli",
+    "cli interface",
+    "shown",
     "arguments export report verbs",
-    "claims comparison forecast jobs measure plan render stats",
+    "comparison forecast jobs measure plan render statements stats",
     "train",
     "clusters data environment identity plugins store tables",
-    "amounts checks columns decode durable errors interrupts opened printable process slurm sources spec",  # the nouns
+    # the nouns
+    "amounts checks columns decode durable errors interrupts opened printable process requests slurm sources spec",
     "baselines",
 )
 """From the top down: a module (of `harness/`, a folder counts as one) imports from its own layer and those below."""

@@ -78,7 +78,7 @@ def test_several_tables_are_one_csv(store: Path, capsys: pytest.CaptureFixture[s
     ],
 )
 def test_seeds_given_again_are_added(given: list[str], seeds: tuple[int, ...]) -> None:
-    assert parse(["table", "table1", *given]).seeds == seeds
+    assert parse(["table", "table1", *given]).asked.seeds == seeds
 
 
 def test_rows_without_a_method_do_not_count_as_missing(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,7 +204,7 @@ def test_an_unwritable_store_is_one_line_and_2(store: Path, capsys: pytest.Captu
 def test_dry_run_trains_nothing_and_forecasts(
     store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.verbs.dry_run._measure", lambda options: lambda cell: 6.0)
+    monkeypatch.setattr("harness.verbs.dry_run._measure", lambda asked, how: lambda cell: 6.0)
     assert train(store, "--dry-run") == 0
     out = capsys.readouterr().out
     assert "2 cells, 2 to train" in out and " with 1 at once" in out and "2 x  vanilla/resnet20/digits/T1" in out

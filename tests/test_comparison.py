@@ -13,14 +13,14 @@ import scipy.stats
 from outcomes import result
 
 from harness import tables
-from harness.claims import Claim, MeasuredVerdict, as_measured
-from harness.claims.spec import Compare, Rows
 from harness.comparison import Compared, Finding, Pairing, compare, pairing
 from harness.errors import UserError
 from harness.plan import Line
 from harness.render import render
 from harness.render.comparison import Priced, comparison_pages, conclusion, latex_rows
 from harness.spec import OFFICIAL, Cell, Change, Preset, Table
+from harness.statements import Claim, MeasuredVerdict, as_measured
+from harness.statements.spec import Compare, Rows
 from harness.stats import Outcome, holm, p_value, power, sample
 from harness.store.result import Curve, Failure
 from harness.verbs import session

@@ -48,10 +48,16 @@ def imported(*arguments: str) -> set[str]:
         "cancel",
         "merge",
         "doctor",
+        "completion",
+        "help",
     ],
 )
 def test_help_is_light(verb: str) -> None:
     assert not imported(*verb.split(), "--help") & {*LIGHTER, "msgspec"}
+
+
+def test_version_is_light() -> None:
+    assert not imported("--version") & {*LIGHTER, "msgspec"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

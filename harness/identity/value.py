@@ -60,7 +60,7 @@ def _describe(value: object, modules: set[str], above: tuple[int, ...]) -> Any:
         case types.BuiltinFunctionType():
             return f"{value.__module__}.{value.__qualname__}"
     if dataclasses.is_dataclass(value):
-        return [_named(type(value), modules), {name: tell(part) for name, part in _fields(value).items()}]
+        return [_named(type(value), modules), {name: tell(part) for name, part in differing(value).items()}]
     if hasattr(value, "detach") or hasattr(value, "__array__"):  # a tensor, an array
         return _array(value)
     if (fields := _attributes(value)) is not None:
@@ -70,8 +70,8 @@ def _describe(value: object, modules: set[str], above: tuple[int, ...]) -> Any:
     )
 
 
-def _fields(value: Any) -> dict[str, object]:
-    """Those that differ from their defaults."""
+def differing(value: Any) -> dict[str, object]:
+    """The fields of a dataclass that differ from their defaults."""
     given = {}
     for field in dataclasses.fields(value):
         part, default = getattr(value, field.name), field.default

@@ -46,6 +46,13 @@ def render(page: Page | Sequence[Page], form: str = "terminal") -> str:
     return write(*pages).rstrip("\n") if form in DOCUMENTS else "\n\n".join(write(each).rstrip("\n") for each in pages)
 
 
+def fragment(pages: Sequence[Page]) -> str:
+    """HTML to stand in another page, which has a head and a style of its own."""
+    from harness.render import html
+
+    return html.fragment(*map(_safe, pages))
+
+
 def _safe(page: Page) -> Page:
     """Each text in one line, without signs that a terminal obeys. Records are for machines: each format's own."""
     return replace(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness.claims import Claim, Measured, MeasuredVerdict, Paired, Printed, PrintedVerdict, Ratio
-from harness.claims.judging import LEVEL
 from harness.render.page import Column, Line, Page, Tone
+from harness.statements import Claim, Measured, MeasuredVerdict, Paired, Printed, PrintedVerdict, Ratio
+from harness.statements.judging import LEVEL
 
 OWN = {
     PrintedVerdict.SUPPORTED: "agree",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.amounts import MINUS
-from harness.claims import Claim, Fold, Measured, MeasuredVerdict, Paired, Printed, Ratio
-from harness.claims.judging import LEVEL, MOST_SEEDS, judge_fold, judge_ratio, judgeable, one_sided, widened
-from harness.claims.measured import told_difference, told_range, told_ratio
 from harness.render.claims import TONES, where
 from harness.render.page import Column, Line, Page, Tone
+from harness.statements import Claim, Fold, Measured, MeasuredVerdict, Paired, Printed, Ratio
+from harness.statements.judging import LEVEL, MOST_SEEDS, judge_fold, judge_ratio, judgeable, one_sided, widened
+from harness.statements.measured import told_difference, told_range, told_ratio
 from harness.stats import quantile
 
 STEPS = (

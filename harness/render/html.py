@@ -30,11 +30,16 @@ def html(*pages: Page) -> str:
             f'<html lang="en"><head><meta charset="utf-8"><title>{escape(pages[0].title)}</title>',
             '<meta name="viewport" content="width=device-width">',
             f"<style>\n{STYLE}\n</style></head><body>",
-            *(line for page in pages for line in _section(page)),
+            fragment(*pages),
             "</body></html>",
         ]
     )
     return text.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def fragment(*pages: Page) -> str:
+    """What stands in the page: for one that has a head and a style already."""
+    return "\n".join(line for page in pages for line in _section(page))
 
 
 def _section(page: Page) -> Iterator[str]:

@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness.columns import coloured
 from harness.render.page import SUPERSCRIPTS, Line, Page
 
 STYLES = {"good": "green", "bad": "red", "high": "blue", "open": "yellow", "quiet": "dim", "plain": ""}
@@ -51,15 +52,15 @@ class Layout:
 def terminal(page: Page, *, width: int | None = None, colour: bool | None = None) -> str:
     """`width` and `colour` follow the terminal unless they are given (120 columns, none, where there is none)."""
     width = width or _width_here()
-    coloured = sys.stdout.isatty() if colour is None else colour
+    colour = coloured() if colour is None else colour
     layout = _layout(page, width)
-    text, console = _console(width, coloured)
+    text, console = _console(width, colour)
     console.print(Text.assemble((page.title, "bold"), "   ", (page.subtitle, "dim")))
     console.print()
     if page.answer:
         console.print(Padding(Text(page.answer), (0, 0, 1, INDENT)))
     if layout.wide > width:  # the terminal breaks its lines; rich would leave columns out
-        rows, whole = _console(layout.wide, coloured)
+        rows, whole = _console(layout.wide, colour)
         _print_table(whole, page, layout)
         text.write(rows.getvalue())
     else:

@@ -120,7 +120,7 @@ def _made_by(found: Found) -> str:
     words = ["python", "-m", "harness", "report", *([s.name for s in found.sights] if shown.targets else [])]
     for name in ("preset", "protocol", "store"):
         words += [f"--{name}", str(given)] if (given := getattr(shown, name)) else []
-    words += ["--bench", str(shown.bench)] if shown.bench != BENCHES else []
+    words += ["--bench", str(found.bench)] if found.bench != BENCHES else []
     for name, values in (("only", shown.only), ("plugin", shown.plugin)):
         words += [word for value in values for word in (f"--{name}", value)]
     return shlex.join([*words, "--seeds", ",".join(map(str, shown.seeds))])

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import tables
-from harness.claims.recorded import recorded
 from harness.errors import UserError
 from harness.forecast.history import Past, Place, past
 from harness.measure import probing
 from harness.measure.spec import Benched
 from harness.plan import Line, Plan, State, data_of, parse_only, plan, state
 from harness.render.page import Page
+from harness.requests import Asked, Claims, Report
 from harness.spec import Cell, Figure, Preset, Protocol
+from harness.statements.recorded import recorded
 from harness.stats import Outcome, RowSummary, summarise
 from harness.store import Store
 from harness.store.probes import Probes
@@ -72,8 +72,10 @@ class Found:
     paper: tables.Paper
     protocol: Protocol
     preset: Preset | None
-    shown: argparse.Namespace
-    """The options, without the places on this machine."""
+    shown: Asked
+    """As it can be shown: without the places on this machine."""
+    bench: Path
+    """The same, of the records of benches."""
     problems: tuple[UserError, ...]
 
     @property
@@ -93,26 +95,27 @@ class Found:
         return [cell for cell in cells if not any(cell in sight.state.done for sight in self.sights)]
 
 
-def gather(options: argparse.Namespace) -> Found:
+def gather(request: Report) -> Found:
     """Of the tables and figures named; without any, of the paper's, and of others that have results.
 
     Raises UserError, also where `--only` leaves no row.
     """
-    store = Store(options.store)
-    sights = list(_sights(options, store))
+    asked = request.asked
+    store = Store(asked.store)
+    sights = list(_sights(asked, store))
     # Claims compare rows of several tables: `--only`, which may leave none of one of them, is not for them.
-    given = argparse.Namespace(**{**vars(options), "names": [], "only": [], "explain": False})
-    (claims,), problems = ledger.pages(given)
+    (claims,), problems = ledger.pages(Claims(asked=replace(asked, only=()), bench=request.bench))
     found = Found(
         tables=tuple(sight for sight in sights if not isinstance(sight.plan.table, Figure)),
         figures=tuple(sight for sight in sights if isinstance(sight.plan.table, Figure)),
         claims=claims,
-        benches=recorded(options.bench)[0],
+        benches=recorded(request.bench)[0],
         past={},
         paper=tables.load_paper(),
-        protocol=tables.load_protocol(options.protocol or session.PROTOCOL),
-        preset=session.load_preset(options.preset),
-        shown=_published(options),
+        protocol=tables.load_protocol(asked.protocol or session.PROTOCOL),
+        preset=session.load_preset(asked.preset),
+        shown=_published(asked),
+        bench=Path(published(request.bench)),
         problems=tuple({str(problem): problem for problem in (*store.problems, *problems)}.values()),
     )
     gpu = any(result.environment.get("device") not in ("cpu", None) for result in found.results)
@@ -124,22 +127,21 @@ def published(path: Path | str) -> str:
     return Path(path).name if Path(path).is_absolute() else str(path)
 
 
-def _published(options: argparse.Namespace) -> argparse.Namespace:
+def _published(asked: Asked) -> Asked:
     """As they can be shown: no place on this machine."""
-    plugin = [published(given) for given in options.plugin]
-    store, bench = (Path(published(given)) for given in (options.store, options.bench))
-    return argparse.Namespace(**{**vars(options), "plugin": plugin, "store": store, "bench": bench, "data": None})
+    plugin = tuple(published(given) for given in asked.plugin)
+    return replace(asked, plugin=plugin, store=Path(published(asked.store)), data=None)
 
 
 def _printed_first(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (not tables.NUMBERED.fullmatch(name), name))
 
 
-def _sights(options: argparse.Namespace, store: Store) -> Iterator[Sight]:
-    named = list(options.targets)
-    context, only, shown = session.context_for(options), parse_only(options.only), _published(options)
+def _sights(asked: Asked, store: Store) -> Iterator[Sight]:
+    named = list(asked.targets)
+    context, only, shown = session.context_for(asked), parse_only(asked.only), _published(asked)
     missing: dict[str, UserError] = {}
-    identify = session.at_hand(options.data, store, missing) if options.data else data_of(list(store.cells()))
+    identify = session.at_hand(asked.data, store, missing) if asked.data else data_of(list(store.cells()))
     refused: list[UserError] = []
     some = False
     for name in named or [*_printed_first(tables.table_names()), *_printed_first(tables.figure_names())]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
@@ -17,6 +16,7 @@ from harness.jobs import queue
 from harness.jobs.fronts import ask_to_leave, fronts
 from harness.jobs.queue import CANCELLED, UNKNOWN, Queue, Task
 from harness.plan import data_of
+from harness.requests import Cancel
 from harness.spec import Cell
 from harness.store import Store, claim
 from harness.verbs import session
@@ -33,12 +33,12 @@ class Cancelled:
     problems: tuple[UserError, ...] = field(default=())
 
 
-def cancel(options: argparse.Namespace) -> Cancelled:
+def cancel(request: Cancel) -> Cancelled:
     """Cancel the cells of the tables, figures and keys named, or all of the store. Raises UserError."""
-    if bool(options.targets) == options.all:
+    if bool(request.asked.targets) == request.all:
         raise UserError("say what to cancel", "cancel", "type TABLE, FIGURE or CELL; or --all, alone")
-    store, jobs = Store(options.store), queue.look(options.store)
-    labels = {cell.key: cell.label for cell in _cells(options, store)}
+    store, jobs = Store(request.asked.store), queue.look(request.asked.store)
+    labels = {cell.key: cell.label for cell in _cells(request, store)}
     lines, problems = [], [*jobs.problems]
     try:
         lines += _on_clusters(labels, jobs)
@@ -48,11 +48,11 @@ def cancel(options: argparse.Namespace) -> Cancelled:
     return Cancelled(lines=tuple(lines or ["nothing to cancel: no such cell waits or runs"]), problems=tuple(problems))
 
 
-def _cells(options: argparse.Namespace, store: Store) -> Iterator[Cell]:
-    if options.all:
+def _cells(request: Cancel, store: Store) -> Iterator[Cell]:
+    if request.all:
         yield from store.cells()
         return
-    for made in session.plans_of(options, store, data_of(store.cells())):
+    for made in session.plans_of(request.asked, store, data_of(store.cells())):
         yield from made.cells
 
 

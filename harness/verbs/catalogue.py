@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 import baselines
 from harness import tables
 
+FEW = 4
+"""Names of a kind that are shown beside it."""
+
 
 def _methods() -> Iterator[tuple[str, str]]:
     return ((name, baselines.METHODS.describe(name)) for name in baselines.METHODS)
@@ -57,6 +60,14 @@ KINDS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "protocols": _protocols,
     "clusters": _places,
 }
+
+
+def kinds() -> list[tuple[str, str]]:
+    """(kind, how many there are and the first of them) of every kind."""
+    found = {kind: [name for name, _ in entries(kind)] for kind in KINDS}
+    return [
+        (kind, f"{len(names)}: {', '.join(names[:FEW])}{', ...' * (len(names) > FEW)}") for kind, names in found.items()
+    ]
 
 
 def entries(kind: str) -> list[tuple[str, str]]:

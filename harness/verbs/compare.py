@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,11 +11,13 @@ from harness import clusters, data, plugins, tables
 from harness.comparison import Compared, Finding, Pairing, compare, pairing
 from harness.errors import UserError, did_you_mean
 from harness.plan import Identify, Plan, parse_only, state, stored_data
+from harness.requests import Asked, Compare
 from harness.spec import Cell
 from harness.stats import Outcome
 from harness.store import Store
 from harness.store.result import Result
 from harness.verbs import session
+from harness.verbs.run import Make
 
 if TYPE_CHECKING:
     from harness.render.comparison import Priced, Side
@@ -36,37 +37,40 @@ class Answer:
     problems: tuple[UserError, ...]
 
 
-def placed(options: argparse.Namespace) -> argparse.Namespace:
-    """The options as the other verbs have them: `on` is the place. Raises UserError for a place where a table goes."""
-    if options.on in clusters.HERE:
-        advice = f"type: python -m harness compare METHOD.py --on table1 --place {options.on}"
-        raise UserError(f"`{options.on}` is a place", "compare --on", advice)
-    given = {**vars(options), "table": options.on, "on": options.place, "targets": []}
-    if _is_plugin(options.method):
-        given["plugin"] = [*options.plugin, options.method]
-    return argparse.Namespace(**given)
+def checked(request: Compare) -> Compare:
+    """With the method's file among the plugins. Raises UserError for a place where a table goes."""
+    if request.table in clusters.HERE:
+        advice = f"type: python -m harness compare METHOD.py --on table1 --place {request.table}"
+        raise UserError(f"`{request.table}` is a place", "compare --on", advice)
+    if not _is_plugin(request.method):
+        return request
+    return replace(request, asked=replace(request.asked, plugin=(*request.asked.plugin, request.method)))
 
 
-def make(options: argparse.Namespace, store: Store, identify: Identify) -> tuple[Plan, ...]:
+def making(request: Compare) -> Make:
     """For `run`: what is to be trained."""
-    made = _pairing(options, identify)
-    return (made.mine, made.rows) if options.train_baselines else (made.mine,)
+
+    def make(asked: Asked, store: Store, identify: Identify) -> tuple[Plan, ...]:
+        made = _pairing(request, identify)
+        return (made.mine, made.rows) if request.train_baselines else (made.mine,)
+
+    return make
 
 
-def answer(options: argparse.Namespace, seen: session.Seen, tell: Callable[[str], None] = lambda line: None) -> Answer:
+def answer(request: Compare, seen: session.Seen, tell: Callable[[str], None] = lambda line: None) -> Answer:
     """What the store holds now, compared; costs are measured here unless `--rounds 0`."""
     from harness.render.comparison import comparison_pages, latex_rows
 
-    store = Store(options.store)
-    identify = session.at_hand(options.data, store, {}) if options.data else stored_data(store)
-    made = _pairing(options, _same_data(seen, identify))
+    store = Store(request.asked.store)
+    identify = session.at_hand(request.asked.data, store, {}) if request.asked.data else stored_data(store)
+    made = _pairing(request, _same_data(seen, identify))
     states = [state(plan, store) for plan in (made.mine, made.rows)]
     outcomes = {key: outcome for each in states for key, outcome in each.outcomes.items()}
     found = compare(made, outcomes)
     prices = [_counted(c, outcomes) for c in found]
     untold: list[str] = []
-    if options.rounds:
-        prices = _measured(found, prices, outcomes, options, tell, untold)
+    if request.rounds:
+        prices = _measured(found, prices, outcomes, request, tell, untold)
     learned, costs = comparison_pages(
         found,
         prices,
@@ -76,7 +80,7 @@ def answer(options: argparse.Namespace, seen: session.Seen, tell: Callable[[str]
         notes=untold,
     )
     missing = [cell for cell in made.rows.cells if cell.key not in outcomes]
-    problems = {str(problem): problem for problem in (*seen.problems, *store.problems, *_untrained(missing, options))}
+    problems = {str(problem): problem for problem in (*seen.problems, *store.problems, *_untrained(missing, request))}
     complete = bool(found) and all(c.finding != Finding.INCOMPLETE for c in found)
     return Answer(
         learned=learned,
@@ -87,11 +91,11 @@ def answer(options: argparse.Namespace, seen: session.Seen, tell: Callable[[str]
     )
 
 
-def _pairing(options: argparse.Namespace, identify: Identify) -> Pairing:
-    context = session.context_for(options)
-    methods = _methods(options.method)
-    table = tables.load_table(options.table)
-    return pairing(table, methods, context, parse_only(options.only), identify)
+def _pairing(request: Compare, identify: Identify) -> Pairing:
+    context = session.context_for(request.asked)
+    methods = _methods(request.method)
+    table = tables.load_table(request.table)
+    return pairing(table, methods, context, parse_only(request.asked.only), identify)
 
 
 def _methods(given: str) -> tuple[str, ...]:
@@ -120,12 +124,12 @@ def _same_data(seen: session.Seen, otherwise: Identify) -> Identify:
     return lambda cells: {**otherwise(cells), **planned}
 
 
-def _untrained(missing: Sequence[Cell], options: argparse.Namespace) -> Iterator[UserError]:
-    if missing and not options.train_baselines:
+def _untrained(missing: Sequence[Cell], request: Compare) -> Iterator[UserError]:
+    if missing and not request.train_baselines:
         few = f"{len(missing)} cell{'s' * (len(missing) != 1)} of the rows it is held against"
         verb = "are" if len(missing) != 1 else "is"
         yield UserError(
-            f"{few} {verb} not trained", to_type=f"to train them too, type: {options.command} --train-baselines"
+            f"{few} {verb} not trained", to_type=f"to train them too, type: {request.asked.command} --train-baselines"
         )
 
 
@@ -153,7 +157,7 @@ def _measured(
     found: Sequence[Compared],
     prices: Sequence[Priced],
     outcomes: Mapping[str, Outcome],
-    options: argparse.Namespace,
+    request: Compare,
     tell: Callable[[str], None],
     untold: list[str],
 ) -> list[Priced]:
@@ -164,13 +168,13 @@ def _measured(
         cell = found[places[0]].own.cells[0]
         tell(f"timing {cell.label.rpartition('/')[0]} beside {len(places)} other{'s' * (len(places) != 1)}")
         try:
-            loaded = data.load(cell.dataset, options.data, cell.recipe, cell.timesteps, device="cpu")
+            loaded = data.load(cell.dataset, request.asked.data, cell.recipe, cell.timesteps, device="cpu")
         except UserError as error:
             untold.append(f"Times and operations on {cell.dataset} are not measured: {error.what}.")
             continue
         images, _ = next(iter(loaded.test.batches(1)))
         still = images.dim() == 4
-        _price(priced, places, found, loaded.shape, loaded.classes, still, outcomes, options.rounds)
+        _price(priced, places, found, loaded.shape, loaded.classes, still, outcomes, request.rounds)
     return priced
 
 

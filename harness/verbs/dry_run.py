@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
+from dataclasses import replace
 
 from harness import clusters, environment
 from harness.amounts import duration
@@ -14,6 +14,7 @@ from harness.forecast.memory import Device, fits, memory
 from harness.forecast.time import forecast
 from harness.jobs import launch, remote
 from harness.plan import naming, without_seed
+from harness.requests import Asked, How
 from harness.spec import Cell
 from harness.store import Store
 from harness.verbs import known
@@ -22,49 +23,49 @@ from harness.verbs.run import Make, Say, remotely
 from harness.verbs.session import all_cells, at_hand, plans_of
 
 
-def dry_run(options: argparse.Namespace, say: Say, make: Make | None = None) -> str:
+def dry_run(asked: Asked, how: How, say: Say, make: Make | None = None) -> str:
     """The cells, what is done, how long the rest will take, and in how much memory."""
-    how = remotely(options) if options.on not in clusters.HERE else None
-    options.data = how.data_root if how is not None else options.data
-    store, missing = Store(options.store), dict[str, UserError]()
-    plans = (make or plans_of)(options, store, at_hand(options.data, store, missing))
+    sending = remotely(asked, how) if how.on not in clusters.HERE else None
+    asked = replace(asked, data=sending.data_root) if sending is not None else asked
+    store, missing = Store(asked.store), dict[str, UserError]()
+    plans = (make or plans_of)(asked, store, at_hand(asked.data, store, missing))
     rows, todo, name = [], [], naming(plans)
     for cell in all_cells(plans):
         kind, text = describe(cell, store.outcome(cell), store)
         rows.append((kind, cell.key, name(cell), "no data" if kind == "missing" and cell.dataset in missing else text))
-        if kind == "missing" or (kind == "failed" and options.retry == "failed"):
+        if kind == "missing" or (kind == "failed" and how.again):
             todo.append(cell)
     if todo:
         known.check(plans)
     able = [cell for cell in todo if cell.dataset not in missing]
-    say([*missing.values(), *store.problems, *remainder.problems(able, options.data).values()])
+    say([*missing.values(), *store.problems, *remainder.problems(able, asked.data).values()])
     lines = [f"{len(rows)} cells, {len(todo)} to train"]
-    if how is not None:
-        lines.append(f"profile {how.profile.name}: {how.source}")
+    if sending is not None:
+        lines.append(f"profile {sending.profile.name}: {sending.source}")
         return "\n".join(
-            [columns(rows), *lines, *remote.needs(todo, how, name), *remote.preview(able, store, how, name)]
+            [columns(rows), *lines, *remote.needs(todo, sending, name), *remote.preview(able, store, sending, name)]
         )
-    environment.limit_threads(options.threads)
-    default = launch.default_jobs(options.on, environment.gpus(), options.threads)
-    jobs = min(options.jobs or default, max(1, len(able)))
+    environment.limit_threads(how.threads)
+    default = launch.default_jobs(how.on, environment.gpus(), how.threads)
+    jobs = min(how.jobs or default, max(1, len(able)))
     here = _device(jobs)
-    small = [cell for cell in able if fits(_total(cell, cell.recipe.batch, options.recompute), here.gib)]
-    expected = forecast(small, _measure(options), jobs)
+    small = [cell for cell in able if fits(_total(cell, cell.recipe.batch, how.recompute), here.gib)]
+    expected = forecast(small, _measure(asked, how), jobs)
     if expected.costs:
         lines.append(f"about {duration(expected.wall_seconds)} with {jobs} at once, by a few steps of each shape here:")
         costs = [
             (f"{c.cells} x", without_seed(name(c.cell)), f"{duration(c.seconds_per_cell)} each") for c in expected.costs
         ]
         lines.append(columns(costs, indent="  "))
-    lines += memory(todo, _total, here, options.recompute, name)
+    lines += memory(todo, _total, here, how.recompute, name)
     return "\n".join([columns(rows), *lines] if rows else lines)
 
 
-def _measure(options: argparse.Namespace) -> Callable[[Cell], float]:
+def _measure(asked: Asked, how: How) -> Callable[[Cell], float]:
     def measure(cell: Cell) -> float:
         from harness.train.worker import time_step
 
-        return time_step(cell, options.data, recompute=options.recompute)
+        return time_step(cell, asked.data, recompute=how.recompute)
 
     return measure
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.claims import (
+from harness.errors import UserError
+from harness.plan import Plan, data_of, parse_only, plan, state
+from harness.requests import SEEDS, Asked, Claims
+from harness.spec import Row, Table
+from harness.statements import (
     Claim,
     Evidence,
     Measured,
@@ -21,11 +24,8 @@ from harness.claims import (
     load_tables,
     measure,
 )
-from harness.claims.recorded import recorded
-from harness.claims.spec import Costs, Flatter
-from harness.errors import UserError
-from harness.plan import Plan, data_of, parse_only, plan, state
-from harness.spec import Row, Table
+from harness.statements.recorded import recorded
+from harness.statements.spec import Costs, Flatter
 from harness.store import Store
 from harness.store.result import Failure, Result
 from harness.tables import figure_names, load_figure
@@ -51,31 +51,31 @@ class Ledger:
     problems: tuple[UserError, ...]
 
 
-def pages(options: argparse.Namespace) -> tuple[list[Page], tuple[UserError, ...]]:
+def pages(request: Claims) -> tuple[list[Page], tuple[UserError, ...]]:
     """What `claims` prints: the ledger, or with `--explain` the arithmetic of each claim chosen."""
     from harness.render.claims import claims_page
     from harness.render.explanation import explained
 
-    found = ledger(options)
+    found = ledger(request)
     said = {"protocol": found.protocol, "preset": found.preset}
-    if not options.explain:
+    if not request.explain:
         return [claims_page(found.chosen, found.printed, found.measured, **said)], found.problems
     told = []
     for claim in found.chosen:
         measured = found.measured[claim.name]
-        typed = commands(claim, measured, found.evidence, options)
+        typed = commands(claim, measured, found.evidence, request.asked)
         told.append(explained(claim, found.printed[claim.name], measured, typed, **said))
     return told, found.problems
 
 
-def ledger(options: argparse.Namespace) -> Ledger:
+def ledger(request: Claims) -> Ledger:
     """The claims named, or all. Raises UserError, also where `--only` leaves no row of any table they speak of."""
-    claims = load_claims()
-    chosen, tables, store = choose(claims, options.names), load_tables(claims), Store(options.store)
-    context = context_for(options)
-    plans = _plans(tables, {name for claim in chosen for name in load_tables([claim])}, context, options, store)
+    claims, asked = load_claims(), request.asked
+    chosen, tables, store = choose(claims, request.names), load_tables(claims), Store(asked.store)
+    context = context_for(asked)
+    plans = _plans(tables, {name for claim in chosen for name in load_tables([claim])}, context, asked, store)
     outcomes = {key: o for planned in plans.values() for key, o in state(planned, store).outcomes.items()}
-    benches, unread = recorded(options.bench)
+    benches, unread = recorded(request.bench)
 
     @functools.cache
     def landscape(cell: Cell) -> Landscape | None:
@@ -88,16 +88,16 @@ def ledger(options: argparse.Namespace) -> Ledger:
         measured=measure(claims, tables, evidence),
         evidence=evidence,
         protocol=context.protocol.name,
-        preset=options.preset,
+        preset=asked.preset,
         problems=(*store.problems, *unread),
     )
 
 
 def _plans(
-    tables: Mapping[str, Table], wanted: set[str], context: Context, options: argparse.Namespace, store: Store
+    tables: Mapping[str, Table], wanted: set[str], context: Context, asked: Asked, store: Store
 ) -> dict[str, Plan]:
     """Those of which `--only` leaves a row."""
-    only, identify = parse_only(options.only), data_of(list(store.cells()))
+    only, identify = parse_only(asked.only), data_of(list(store.cells()))
     plans, refused = {}, {}
     for name, table in tables.items():
         try:
@@ -114,15 +114,15 @@ def _plans(
 # --- What to type -----------------------------------------------------------------------------------------------------
 
 
-def commands(claim: Claim, measured: Measured, evidence: Evidence, options: argparse.Namespace) -> tuple[str, ...]:
+def commands(claim: Claim, measured: Measured, evidence: Evidence, asked: Asked) -> tuple[str, ...]:
     """What trains or measures what a verdict lacks, most wanted first."""
-    found = list(_unfinished(measured, evidence, options))
+    found = list(_unfinished(measured, evidence, asked))
     if measured.judgement is not None and measured.judgement.more is not None:
-        following = max(options.seeds) + 1
-        more = (*options.seeds, *range(following, following + measured.judgement.more))
-        found += [_train(part, evidence.plans, options, more) for part in measured.paired if part.n]
+        following = max(asked.seeds) + 1
+        more = (*asked.seeds, *range(following, following + measured.judgement.more))
+        found += [_train(part, evidence.plans, asked, more) for part in measured.paired if part.n]
     if any(isinstance(check, Flatter) for check in claim.check) and _no_landscape(measured):
-        found += _probing(next(iter(evidence.plans.values())), options)
+        found += _probing(next(iter(evidence.plans.values())), asked)
     benches = [check.bench for check in claim.check if isinstance(check, Costs)]
     if benches and measured.verdict in (MeasuredVerdict.NOT_MEASURED, MeasuredVerdict.CANNOT_TELL):
         found += [f"python -m harness bench {bench}" for bench in benches]
@@ -133,31 +133,31 @@ def _no_landscape(measured: Measured) -> bool:
     return any("landscape" in text for part in measured.paired for text in part.lacking)
 
 
-def _probing(plan: Plan, options: argparse.Namespace) -> Iterator[str]:
+def _probing(plan: Plan, asked: Asked) -> Iterator[str]:
     """Drawing a figure of landscapes computes them, where the weights are there."""
     for name in figure_names():
         if load_figure(name).kind == "landscape":
-            yield command(name, plan, options).replace("harness run", "harness figure")
+            yield command(name, plan, asked).replace("harness run", "harness figure")
 
 
-def _unfinished(measured: Measured, evidence: Evidence, options: argparse.Namespace) -> Iterator[str]:
+def _unfinished(measured: Measured, evidence: Evidence, asked: Asked) -> Iterator[str]:
     """Of rows that can be trained, those with a seed without result."""
     for part in measured.paired:
         outcomes = [evidence.outcomes.get(cell.key) for side in part.cells for cell in side]
         if all(part.cells) and not all(isinstance(outcome, Result) for outcome in outcomes):
             failed = any(isinstance(outcome, Failure) for outcome in outcomes)
-            yield _train(part, evidence.plans, options, options.seeds) + " --retry failed" * failed
+            yield _train(part, evidence.plans, asked, asked.seeds) + " --retry failed" * failed
 
 
-def _train(part: Paired, plans: Mapping[str, Plan], options: argparse.Namespace, seeds: Sequence[int]) -> str:
+def _train(part: Paired, plans: Mapping[str, Plan], asked: Asked, seeds: Sequence[int]) -> str:
     """Both rows of a comparison, joined by ``&&`` where one command cannot name them and nothing else."""
     left, right = part.places
     rows = [(left.table, [left.row, right.row])] if left.table == right.table else []
     if not rows or sum(getattr(left.row, key) != getattr(right.row, key) for key in SELECT) > 1:
         rows = [(place.table, [place.row]) for place in part.places]
-    asked = "" if tuple(seeds) == (0, 1, 2) else f" --seeds {','.join(map(str, seeds))}"
+    chosen = "" if tuple(seeds) == SEEDS else f" --seeds {','.join(map(str, seeds))}"
     return " && ".join(
-        f"{command(table, plans[table], options)} --only '{_only(those)}'{asked}" for table, those in rows
+        f"{command(table, plans[table], asked)} --only '{_only(those)}'{chosen}" for table, those in rows
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from harness.plan import (
     stored_data,
 )
 from harness.plugins import load_plugins
+from harness.requests import Asked
 from harness.spec import OFFICIAL, Cell, Figure, Preset, Protocol, Table
 from harness.store import Store
 from harness.verbs.show import cell_folder, find_cell
@@ -54,12 +54,12 @@ Load = Callable[[str], Table | Figure]
 """What a target that is no cell may be."""
 
 
-def look(options: argparse.Namespace, load: Load) -> Seen:
+def look(asked: Asked, load: Load) -> Seen:
     """For `table` and `figure`: nothing is trained, and no data need be at hand."""
-    store = Store(options.store)
+    store = Store(asked.store)
     missing: dict[str, UserError] = {}
-    identify = at_hand(options.data, store, missing) if options.data else stored_data(store)
-    plans = plans_of(options, store, identify, load)
+    identify = at_hand(asked.data, store, missing) if asked.data else stored_data(store)
+    plans = plans_of(asked, store, identify, load)
     states = tuple(state(plan, store) for plan in plans)
     return Seen(plans=plans, states=states, problems=store.problems)
 
@@ -80,13 +80,11 @@ def at_hand(root: Path | None, store: Store, missing: dict[str, UserError]) -> I
     return identify
 
 
-def plans_of(
-    options: argparse.Namespace, store: Store, identify: Identify, load: Load = tables.load
-) -> tuple[Plan, ...]:
+def plans_of(asked: Asked, store: Store, identify: Identify, load: Load = tables.load) -> tuple[Plan, ...]:
     """One for each table or figure named; cells named by key or path make one more, together."""
-    context, only = context_for(options), parse_only(options.only)
-    named = [name for name in options.targets if not _is_cell(name, store)]
-    cells = [_cell(name, store) for name in options.targets if name not in named]
+    context, only = context_for(asked), parse_only(asked.only)
+    named = [name for name in asked.targets if not _is_cell(name, store)]
+    cells = [_cell(name, store) for name in asked.targets if name not in named]
     made = [plan(load(name), context, only=only, identify=identify) for name in named]
     return (*made, plan_cells(cells)) if cells else tuple(made)
 
@@ -105,10 +103,10 @@ def _cell(name: str, store: Store) -> Cell:
     return find_cell(name, store)[0]
 
 
-def context_for(options: argparse.Namespace) -> Context:
-    protocol = tables.load_protocol(options.protocol or PROTOCOL)
-    context = context_of(protocol, load_preset(options.preset), options.seeds, load_plugins(options.plugin))
-    return replace(context, mixed=options.mixed)
+def context_for(asked: Asked) -> Context:
+    protocol = tables.load_protocol(asked.protocol or PROTOCOL)
+    context = context_of(protocol, load_preset(asked.preset), asked.seeds, load_plugins(asked.plugin))
+    return replace(context, mixed=asked.mixed)
 
 
 def context_of(protocol: Protocol, preset: Preset | None, seeds: tuple[int, ...], plugins: tuple[str, ...]) -> Context:

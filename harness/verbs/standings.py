@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from harness import tables
 from harness.errors import UserError
@@ -16,6 +14,7 @@ from harness.jobs.fronts import fronts
 from harness.jobs.queue import Queue, Task
 from harness.plan import Plan, data_of, parse_only, plan, plan_cells
 from harness.plugins import load_plugins
+from harness.requests import Asked
 from harness.spec import Cell
 from harness.store import Store
 from harness.verbs.entry import Sight
@@ -37,46 +36,39 @@ class Look:
         return any(standing.going for standing in self.standings)
 
 
-def look(options: argparse.Namespace) -> Look:
+def look(asked: Asked) -> Look:
     """The tables asked for; without any, all that was begun, under every protocol and preset. Raises UserError."""
-    jobs = queue.look(options.store)  # before the store: a job that is gone by then has left its result there
-    store = Store(options.store)
+    jobs = queue.look(asked.store)  # before the store: a job that is gone by then has left its result there
+    store = Store(asked.store)
     begun = list(store.cells())
-    planned = list(_plans(options, begun))
-    if not options.targets and not options.only:
+    planned = list(_plans(asked, begun))
+    if not asked.targets and not asked.only:
         planned += _of_no_table([made for made, _ in planned], begun)
-    found = _standings(planned, store, jobs, options)
-    shown = tuple(standing for standing in found if standing.begun or options.targets)
+    found = _standings(planned, store, jobs, asked)
+    shown = tuple(standing for standing in found if standing.begun or asked.targets)
     return Look(standings=shown, problems=(*store.problems, *jobs.problems))
 
 
-def command(name: str, plan: Plan, options: argparse.Namespace) -> str:
+def command(name: str, plan: Plan, asked: Asked) -> str:
     """What to type to train what a plan misses."""
     words = [f"python -m harness run {shlex.quote(name)}"]
     words += [f"--preset {plan.preset}"] if plan.preset else []
-    words += [f"--protocol {shlex.quote(options.protocol or plan.protocol)}"] if plan.protocol != PROTOCOL else []
-    return " ".join(words) + places(options)
+    words += [f"--protocol {shlex.quote(asked.protocol or plan.protocol)}"] if plan.protocol != PROTOCOL else []
+    return " ".join(words) + asked.where()
 
 
-def places(options: argparse.Namespace) -> str:
-    """The options that say where things are, as they were given."""
-    words = [f" --store {shlex.quote(str(options.store))}"] if options.store != Path("results/runs") else []
-    words += [f" --data {shlex.quote(str(options.data))}"] if options.data else []
-    return "".join([*words, *(f" --plugin {shlex.quote(plugin)}" for plugin in options.plugin)])
-
-
-def _plans(options: argparse.Namespace, begun: Sequence[Cell]) -> Iterator[tuple[Plan, str]]:
+def _plans(asked: Asked, begun: Sequence[Cell]) -> Iterator[tuple[Plan, str]]:
     """With what to type to train what each misses."""
-    presets = [options.preset] if options.preset or options.targets else [None, *tables.preset_names()]
-    protocols = [options.protocol] if options.protocol else [PROTOCOL]
-    if not options.protocol and not options.targets:
+    presets = [asked.preset] if asked.preset or asked.targets else [None, *tables.preset_names()]
+    protocols = [asked.protocol] if asked.protocol else [PROTOCOL]
+    if not asked.protocol and not asked.targets:
         protocols = tables.protocol_names()
-    plugins, identify, only = load_plugins(options.plugin), data_of(begun), parse_only(options.only)
-    loaded = [(name, tables.load(name)) for name in options.targets or tables.table_names()]
+    plugins, identify, only = load_plugins(asked.plugin), data_of(begun), parse_only(asked.only)
+    loaded = [(name, tables.load(name)) for name in asked.targets or tables.table_names()]
     for (name, table), protocol, preset in itertools.product(loaded, protocols, presets):
-        context = context_of(tables.load_protocol(protocol), load_preset(preset), options.seeds, plugins)
+        context = context_of(tables.load_protocol(protocol), load_preset(preset), asked.seeds, plugins)
         made = plan(table, context, only=only, identify=identify)
-        yield made, command(name, made, options)
+        yield made, command(name, made, asked)
 
 
 def _of_no_table(planned: Sequence[Plan], begun: Sequence[Cell]) -> list[tuple[Plan, str]]:
@@ -86,13 +78,11 @@ def _of_no_table(planned: Sequence[Plan], begun: Sequence[Cell]) -> list[tuple[P
     return [(plan_cells(rest), "")] if rest else []
 
 
-def _standings(
-    planned: Sequence[tuple[Plan, str]], store: Store, jobs: Queue, options: argparse.Namespace
-) -> Iterator[Standing]:
+def _standings(planned: Sequence[tuple[Plan, str]], store: Store, jobs: Queue, asked: Asked) -> Iterator[Standing]:
     found = {cell: store.outcome(cell) for cell in dict.fromkeys(cell for made, _ in planned for cell in made.cells)}
     missing = {cell.key for cell, outcome in found.items() if outcome is None}
     waiting = {key: front.pid for front in fronts(store.root) for key in front.cells}
-    sight = Sight(store=store, queue=_with_reasons(jobs, missing), waiting=waiting, retry=_retry(options, store))
+    sight = Sight(store=store, queue=_with_reasons(jobs, missing), waiting=waiting, retry=_retry(asked, store))
     entries = {cell: sight.entry(cell, outcome) for cell, outcome in found.items()}
     for made, typed in planned:
         mine = tuple(entries[cell] for cell in made.cells)
@@ -126,12 +116,12 @@ def _noted(cell: Cell, store: Store) -> str:
     return shlex.quote(failure.place) if failure is not None and failure.place else ""
 
 
-def _retry(options: argparse.Namespace, store: Store) -> Callable[[Cell, Task | None], str]:
+def _retry(asked: Asked, store: Store) -> Callable[[Cell, Task | None], str]:
     """What to type for one failed cell; where its job is forgotten, the failure itself says where it ran."""
 
     def retry(cell: Cell, task: Task | None) -> str:
         where = place(task) if task is not None else _noted(cell, store)
         on = f" --on {where}" if where else ""
-        return f"python -m harness run {cell.key} --retry failed{on}{places(options)}"
+        return f"python -m harness run {cell.key} --retry failed{on}{asked.where()}"
 
     return retry

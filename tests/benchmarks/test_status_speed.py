@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = write_tiny(made, table, PROTOCOL.replace("epochs = 6", "epochs = 100"))
     store = Store(made / "runs")
     store.prepare()
-    (standing,) = standings.look(arguments.parse(["status", *words, "--store", str(store.root)])).standings
+    (standing,) = standings.look(arguments.parse(["status", *words, "--store", str(store.root)]).asked).standings
     cells = standing.plan.cells
     for number, cell in enumerate(cells[: DONE + FAILED + QUEUED]):
         store.folder(cell).mkdir()

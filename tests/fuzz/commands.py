@@ -9,6 +9,8 @@ from random import Random
 from fuzz.mutations import TEXTS
 
 from harness import arguments
+from harness.arguments import groups
+from harness.arguments.verbs import EXPORTS, KINDS
 
 TABLES = ("tiny.toml", "table1", "table6", "ambiguities", "tables/table2.toml")
 FIGURES = (*(f"figures/{kind}.toml" for kind in ("curves", "landscape", "potentials", "energy", "changes")), "figure2")
@@ -35,7 +37,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "CELL|FILE|protocol": (*LABELS, "protocol", "protocol"),
     "CLAIM": ("cifar10-best", "figure2-convergence", "figure3-landscape", "fold-exact", "x"),
     "DIR": FOLDERS,
-    "F": (*arguments.FORMATS, *arguments.EXPORTS),
+    "F": (*groups.FORMATS, *EXPORTS),
     "FIGURE": (*FIGURES, *TABLES),
     "FILE": ("page.html", "results", "/dev/full", "/dev/null", "nowhere/page.html", "tiny.toml"),
     "FILE.py|PACKAGE": ("mine.py", "nowhere.py", "harness", "mine", "a/b", ".py", "data"),
@@ -44,19 +46,21 @@ VALUES: dict[str, tuple[str, ...]] = {
     "N": NUMBERS,
     "NAME": ("fresh", "mpbn", "a/b", "5", "é", "x.py", "a b"),
     "OTHER_STORE": ("other", "other", "other", "results/runs", "nowhere", "data"),
-    "P": ("preset.toml", "protocol.toml", "smoke", "cpu", "paper", "released", "tiny.toml"),
     "PLACE": PLACES,
+    "PRESET": ("preset.toml", "protocol.toml", "smoke", "cpu", "paper", "tiny.toml"),
     "PROGRAM": ("nir", "x"),  # torch and ONNX compile for many seconds; the weights are read the same way
-    "PROTOCOL": ("paper", "released", "protocol.toml", "x"),
+    "PROTOCOL": ("paper", "released", "protocol.toml", "preset.toml", "tiny.toml", "x"),
     "SECONDS": NUMBERS,
+    "SHELL": ("bash", "fish", "sh"),
     "TABLE": TABLES,
     "TABLE|FIGURE": (*TABLES, *FIGURES),
     "TABLE|FIGURE|CELL": (*TABLES, *FIGURES, *LABELS),
+    "VERB": ("run", "table", "x"),
     "failed": ("failed", "all"),
     "latency|training|overhead|FILE": ("latency", "bench.toml", "bench.toml", *["results/bench/latency-cpu.json"] * 3),
     "method": ("method", "table"),
-    "nothing|neurons|everything": (*arguments.RECOMPUTE, "all"),
-    "|".join(arguments.KINDS): (*arguments.KINDS, "x"),
+    "nothing|neurons|everything": (*groups.RECOMPUTE, "all"),
+    "|".join(KINDS): (*KINDS, "x"),
 }
 """How the help calls a value -> values. A new word in the help wants its line here (`test_every_option_has_values`)."""
 

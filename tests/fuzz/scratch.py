@@ -101,7 +101,7 @@ def build(root: Path) -> None:
 
 
 def planned() -> Plan:
-    asked = arguments.parse(["table", "tiny.toml", "--protocol", "protocol.toml"])
+    asked = arguments.parse(["table", "tiny.toml", "--protocol", "protocol.toml"]).asked
     identity = data.identify("digits", None)
     context = session.context_for(asked)
     return plan(tables.load_table("tiny.toml"), context, identify=lambda cells: {"digits": identity})

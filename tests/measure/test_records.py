@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from harness.claims.recorded import recorded
 from harness.errors import UserError
 from harness.measure import records
 from harness.render.bench import bench_pages
+from harness.statements.recorded import recorded
 
 ROOT = Path(__file__).parents[2]
 RECORD = ROOT / "results" / "bench" / "training-cpu.json"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pkgutil
-from argparse import Namespace
 from typing import get_args, get_type_hints
 
 import pytest
@@ -12,6 +11,7 @@ from outcomes import result
 from harness import tables
 from harness.plan import Plan, plan
 from harness.render import drawings, figures
+from harness.requests import Asked
 from harness.spec import Cell, Figure, Row
 from harness.store.result import Curve, Result
 from harness.verbs import session
@@ -20,8 +20,7 @@ GAINS = {0: 1.0, 1: 2.0, 2: 6.0}
 
 
 def planned() -> Plan:
-    options = Namespace(protocol=None, preset="cpu", seeds=(0, 1, 2), plugin=[], mixed=False)
-    return plan(tables.load_figure("changes"), session.context_for(options))
+    return plan(tables.load_figure("changes"), session.context_for(Asked(preset="cpu")))
 
 
 def finished(cell: Cell, accuracy: float) -> Result:

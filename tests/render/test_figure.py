@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from harness.errors import UserError, UserErrors
 from harness.jobs import launch
 from harness.plan import Plan, plan
 from harness.render import figures
+from harness.requests import Asked
 from harness.spec import Cell, Figure
 from harness.store import Store
 from harness.store.result import Curve, Failure, Result
@@ -40,8 +40,7 @@ def row(method: str, timesteps: int, more: str = "") -> str:
 
 
 def planned(preset: str | None = None, name: str = FIGURE) -> Plan:
-    options = Namespace(protocol=None, preset=preset, seeds=(0, 1, 2), plugin=[], mixed=False)
-    return plan(tables.load_figure(name), session.context_for(options))
+    return plan(tables.load_figure(name), session.context_for(Asked(preset=preset)))
 
 
 def curve(cell: Cell) -> Curve:

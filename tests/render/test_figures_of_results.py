@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from argparse import Namespace
 from pathlib import Path
 
 import msgspec
@@ -21,6 +20,7 @@ from harness.cli import main
 from harness.measure.operations import operations
 from harness.plan import Plan, plan
 from harness.render import figures
+from harness.requests import Asked
 from harness.spec import Cell
 from harness.stats import Outcome
 from harness.store import Store
@@ -34,8 +34,7 @@ LAYERS = ("first", "second", "third")
 
 
 def planned(name: str) -> Plan:
-    options = Namespace(protocol=None, preset="cpu", seeds=(0, 1, 2), plugin=[], mixed=False)
-    return plan(tables.load_figure(name), session.context_for(options))
+    return plan(tables.load_figure(name), session.context_for(Asked(preset="cpu")))
 
 
 def layers(cell: Cell, precision_flips: int = 0) -> tuple[LayerCheck, ...]:

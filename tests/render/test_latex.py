@@ -11,10 +11,10 @@ import pytest
 from outcomes import result
 from reported import planned
 
-from harness.claims import as_printed, load_claims, load_tables
 from harness.plan import Plan
 from harness.render import Page, claims_page, render, table_page
 from harness.render.compact import compact_page
+from harness.statements import as_printed, load_claims, load_tables
 from harness.stats import Outcome
 from harness.tables import table_names
 from harness.verbs.settings import settings_page

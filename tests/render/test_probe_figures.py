@@ -6,7 +6,6 @@ import io
 import math
 import subprocess
 import sys
-from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from harness.measure import landscape, potentials, probing
 from harness.plan import Plan, plan
 from harness.render import figures
 from harness.report.gather import gather
+from harness.requests import Asked
 from harness.spec import Cell, Recipe
 from harness.store import Store
 from harness.store.probes import (
@@ -47,8 +47,7 @@ ALPHAS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 
 def planned(name: str, preset: str = "cpu") -> Plan:
-    options = Namespace(protocol=None, preset=preset, seeds=(0, 1, 2), plugin=[], mixed=False)
-    return plan(tables.load_figure(name), session.context_for(options))
+    return plan(tables.load_figure(name), session.context_for(Asked(preset=preset)))
 
 
 def landscape_of(cell: Cell) -> Landscape:

@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 from outcomes import result
 
-from harness.claims import as_printed, load_claims, load_tables
 from harness.errors import UserError
 from harness.plan import Line, Plan
 from harness.render import FORMATS, Page, claims_page, render, table_page
 from harness.render.latex import escape
 from harness.render.terminal import terminal
 from harness.spec import Cell, Recipe, Row
+from harness.statements import as_printed, load_claims, load_tables
 from harness.stats import Outcome
 from harness.store.result import Failure, Progress
 from harness.tables import load_table

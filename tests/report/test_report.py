@@ -145,7 +145,7 @@ def test_the_commands_repeat_the_row(page: Node, store: Path, monkeypatch: pytes
     ]
     assert len(typed) == 2
     for command in typed:
-        options = arguments.parse(shlex.split(command)[3:])
+        options = arguments.parse(shlex.split(command)[3:]).asked
         assert options.store == Path("results/repeat")
         plans = session.plans_of(options, Store(store), lambda cells: {}) if "runs/" not in command else None
         cells = plans[0].cells if plans else [session._cell(target, Store(store)) for target in options.targets]

@@ -15,7 +15,7 @@ from outcomes import metrics
 from tiny import write_tiny
 
 from baselines.recompute import Recompute
-from harness.arguments import RECOMPUTE
+from harness.arguments.groups import RECOMPUTE
 from harness.cli import main
 from harness.jobs import launch
 from harness.jobs.supervisor import Supervisor

@@ -78,5 +78,5 @@ def test_what_is_shipped_is_known(target: str, protocol: str, tmp_path: Path) ->
     from harness.arguments import parse
     from harness.verbs import known, session
 
-    options = parse(["run", target, "--protocol", protocol, "--store", str(tmp_path)])
+    options = parse(["run", target, "--protocol", protocol, "--store", str(tmp_path)]).asked
     known.check(session.plans_of(options, Store(tmp_path), lambda cells: {}, tables.load))

@@ -17,11 +17,11 @@ import scipy.stats
 from reported import finished, planned
 
 from harness import arguments, tables
-from harness.claims.recorded import recorded
 from harness.cli import BAD_INPUT, OK, main
 from harness.measure.spec import Benched, Setting, Timing
 from harness.plan import parse_only
 from harness.spec import Cell
+from harness.statements.recorded import recorded
 from harness.store import Store
 
 GAINS = {1: (1.8, 2.4, 2.0, 2.2), 2: (0.5, 1.6, 0.9, 1.3), 4: (-0.2, 0.6, 0.4, 0.1)}
@@ -70,7 +70,7 @@ def test_every_claim_stands_there_with_what_was_planted(store: Store, capsys: py
 
 
 def _claims() -> Any:
-    from harness.claims import load_claims
+    from harness.statements import load_claims
 
     return load_claims()
 
@@ -213,7 +213,7 @@ def _cells(command: str) -> Iterator[Cell]:
 
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "harness"]
-    options = arguments.parse(words[3:])
+    options = arguments.parse(words[3:]).asked
     context = session.context_for(options)
     for target in options.targets:
         yield from plan(tables.load(target), context, only=parse_only(options.only)).cells

@@ -32,7 +32,7 @@ def given(tmp_path: Path) -> list[str]:
 def cells(given: list[str], tmp_path: Path) -> list[Cell]:
     from harness import arguments
 
-    options = arguments.parse(["run", *given])
+    options = arguments.parse(["run", *given]).asked
     (plan,) = session.plans_of(options, Store(tmp_path / "runs"), lambda cells: {})
     named = [naming([plan])(cell) for cell in plan.cells]
     label = "mpbn/vgg11/digits/T2/seed0"
@@ -72,7 +72,7 @@ def test_every_row_of_the_open_questions_has_a_name_of_its_own() -> None:
 def test_a_dry_run_tells_them_apart(
     given: list[str], cells: list[Cell], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.verbs.dry_run._measure", lambda options: lambda cell: 1.0)
+    monkeypatch.setattr("harness.verbs.dry_run._measure", lambda asked, how: lambda cell: 1.0)
     assert main(["run", *given, "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert said.count("mpbn/vgg11/digits/T2/seed0 (surrogate tanh)") == 1

@@ -209,12 +209,12 @@ def test_a_users_table_is_found_by_what_it_left(tmp_path: Path, store: Store, ca
     assert out.startswith("0 of 1 cells done, 1 failed")
     (command,) = re.findall(r"retry: python -m harness (.*)$", out, re.M)
     assert command == f"run {make_cell(seed=7).key} --retry failed --store {store.root}"
-    assert arguments.parse(command.split()).retry == "failed"
+    assert arguments.parse(command.split()).how.retry == "failed"
 
 
 def test_the_place_of_the_last_jobs_is_in_what_to_type(tmp_path: Path, store: Store, fake: FakeSlurm) -> None:
     table = write_tiny(tmp_path)
-    asked = arguments.parse(["status", *table, "--store", str(store.root), "--seeds", "0"])
+    asked = arguments.parse(["status", *table, "--store", str(store.root), "--seeds", "0"]).asked
     (standing,) = standings.look(asked).standings
     assert "--on" not in standing.command
     cells = [found.cell for found in standing.entries]
@@ -360,7 +360,7 @@ def test_a_failed_cell_is_tried_again_where_it_failed(
     assert failed.place == "my site.toml"
     monkeypatch.delenv("HARNESS_PLACE")
     store.write_failure(worker.describe_failure(make_cell(1), RuntimeError("x")))
-    (standing,) = standings.look(arguments.parse(["status", "--store", str(store.root)])).standings
+    (standing,) = standings.look(arguments.parse(["status", "--store", str(store.root)]).asked).standings
     typed = {entry.cell.seed: entry.retry for entry in standing.entries}
     assert f"run {make_cell(0).key} --retry failed --on 'my site.toml' --store" in typed[0]
     assert f"run {make_cell(1).key} --retry failed --store" in typed[1]

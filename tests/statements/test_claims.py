@@ -7,16 +7,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.claims import (
+from harness.decode import decode
+from harness.errors import UserErrors
+from harness.statements import (
     PrintedVerdict,
     as_printed,
     choose,
     load_claims,
     load_tables,
 )
-from harness.claims.spec import Claim, Claims, _check_claims
-from harness.decode import decode
-from harness.errors import UserErrors
+from harness.statements.spec import Claim, Claims, _check_claims
 
 CLAIMS = load_claims()
 TABLES = load_tables(CLAIMS)

@@ -14,11 +14,11 @@ from dataclasses import replace
 from typing import get_args
 
 from harness.amounts import MINUS
-from harness.claims.evidence import Evidence, Pair, Paired
-from harness.claims.spec import Compare, Converges, Flatter, Place, Spread, pairs
 from harness.identity import alike
 from harness.plan import Line
 from harness.spec import Cell, Recipe, Table
+from harness.statements.evidence import Evidence, Pair, Paired
+from harness.statements.spec import Compare, Converges, Flatter, Place, Spread, pairs
 from harness.stats import Outcome
 from harness.store.probes import Landscape, Statistics, area
 from harness.store.result import Failure, Progress, Result

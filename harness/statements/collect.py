@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from harness.claims import pairing
-from harness.claims.evidence import Evidence, Fold, Part, Ratio
-from harness.claims.spec import Check, Compare, Converges, Costs, Flatter, Folds, Place, Spread, select
 from harness.measure.spec import CONTROL, Benched, Timing
 from harness.spec import Table
+from harness.statements import pairing
+from harness.statements.evidence import Evidence, Fold, Part, Ratio
+from harness.statements.spec import Check, Compare, Converges, Costs, Flatter, Folds, Place, Spread, select
 from harness.stats import fold_exact
 from harness.store.result import Failure, Result
 

@@ -12,7 +12,9 @@ import scipy.stats
 from outcomes import proof, result
 
 from harness import claims as package
-from harness.claims import (
+from harness.plan import Line, Plan
+from harness.spec import Cell, Recipe
+from harness.statements import (
     Evidence,
     MeasuredVerdict,
     as_measured,
@@ -21,10 +23,8 @@ from harness.claims import (
     load_tables,
     measure,
 )
-from harness.claims.pairing import reached
-from harness.claims.spec import Claim, Compare, Converges, Flatter, Folds, Rows, Spread
-from harness.plan import Line, Plan
-from harness.spec import Cell, Recipe
+from harness.statements.pairing import reached
+from harness.statements.spec import Claim, Compare, Converges, Flatter, Folds, Rows, Spread
 from harness.stats import Outcome
 from harness.store.probes import Landscape, LossCurve, Statistics, area
 from harness.store.result import Curve, Failure, Progress, Result

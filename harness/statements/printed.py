@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.amounts import MINUS
-from harness.claims.spec import Check, Cites, Claim, Compare, Contains, Place, Spread, pairs, select
 from harness.spec import Table
+from harness.statements.spec import Check, Cites, Claim, Compare, Contains, Place, Spread, pairs, select
 from harness.tables import display, table_label
 
 

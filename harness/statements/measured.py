@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.amounts import MINUS
-from harness.claims.collect import collect
-from harness.claims.evidence import Evidence, Fold, Paired, Part, Ratio
-from harness.claims.judging import (
+from harness.plan import Plan
+from harness.spec import Table
+from harness.statements.collect import collect
+from harness.statements.evidence import Evidence, Fold, Paired, Part, Ratio
+from harness.statements.judging import (
     FEWEST_ROUNDS,
     MOST_SEEDS,
     Judgement,
@@ -20,10 +22,8 @@ from harness.claims.judging import (
     judgeable,
     together,
 )
-from harness.claims.printed import signed
-from harness.claims.spec import Claim
-from harness.plan import Plan
-from harness.spec import Table
+from harness.statements.printed import signed
+from harness.statements.spec import Claim
 from harness.stats import Outcome
 
 __all__ = ["Measured", "as_measured", "measure"]

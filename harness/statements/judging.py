@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import NormalDist
 
-from harness.claims.evidence import Fold, Paired, Ratio
+from harness.statements.evidence import Fold, Paired, Ratio
 from harness.stats import CONFIDENCE, holm, seeds_to_decide, tails
 
 LEVEL = 1 - CONFIDENCE

@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.claims.spec import Place
 from harness.measure.spec import Benched, Timing
 from harness.plan import Line, Plan
 from harness.spec import Cell
+from harness.statements.spec import Place
 from harness.stats import Outcome, Sample, sample
 from harness.store.probes import Landscape
 

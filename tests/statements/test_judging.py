@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from harness.claims import MeasuredVerdict, Pair, Paired, Ratio
-from harness.claims.judging import FEWEST_ROUNDS, MOST_SEEDS, judge, judge_ratio, one_sided, together
-from harness.claims.spec import Place
 from harness.measure.spec import Setting, Timing
 from harness.spec import Row
+from harness.statements import MeasuredVerdict, Pair, Paired, Ratio
+from harness.statements.judging import FEWEST_ROUNDS, MOST_SEEDS, judge, judge_ratio, one_sided, together
+from harness.statements.spec import Place
 from harness.stats import Sample, power
 
 HOLDS, FAILS, CANNOT = MeasuredVerdict.HOLDS, MeasuredVerdict.FAILS, MeasuredVerdict.CANNOT_TELL

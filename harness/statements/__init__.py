@@ -3,11 +3,11 @@
 Both look at the same pairs of rows, chosen by the printed numbers: choosing by the measured ones would flatter.
 """
 
-from harness.claims.evidence import Evidence, Fold, Pair, Paired, Ratio
-from harness.claims.judging import Judgement, MeasuredVerdict
-from harness.claims.measured import Measured, as_measured, measure
-from harness.claims.printed import Printed, PrintedVerdict, as_printed
-from harness.claims.spec import Claim, choose, load_claims, load_tables, tables_of
+from harness.statements.evidence import Evidence, Fold, Pair, Paired, Ratio
+from harness.statements.judging import Judgement, MeasuredVerdict
+from harness.statements.measured import Measured, as_measured, measure
+from harness.statements.printed import Printed, PrintedVerdict, as_printed
+from harness.statements.spec import Claim, choose, load_claims, load_tables, tables_of
 
 __all__ = [
     "Claim",
