@@ -152,7 +152,13 @@ def table(request: requests.Table) -> int:
     from harness.verbs import session
 
     seen = session.look(request.asked, tables.load_table)
-    _show(seen, request.asked, request.format)
+    if request.compact:
+        from harness.render.compact import compact_page
+
+        found = zip(seen.plans, seen.states, strict=True)
+        _say_pages([compact_page(plan, state.outcomes) for plan, state in found], request.format)
+    else:
+        _show(seen, request.asked, request.format)
     complain(seen.problems)
     return OK if seen.complete else INCOMPLETE
 
@@ -237,6 +243,53 @@ def report(request: requests.Report) -> int:
         import webbrowser
 
         webbrowser.open(request.out.resolve().as_uri())
+    return OK
+
+
+def publish(request: requests.Publish) -> int:
+    from harness.report import gather, publishing
+
+    if (request.folder is None) != request.pages:
+        raise UserError("say where to", "publish", "type a folder, or --pages, alone")
+    found = gather(requests.Report(asked=request.asked, bench=request.bench))
+    if request.folder is None:
+        say(publishing.commit(found))
+        tell(f"on the branch {publishing.BRANCH}; to send it, type: git push origin {publishing.BRANCH}")
+    else:
+        say("\n".join(map(str, publishing.publish(found, request.folder))))
+    complain(found.problems)
+    return OK
+
+
+def archive(request: requests.Archive) -> int:
+    from harness.report import gather
+
+    if request.check:
+        from harness.report.checking import check
+
+        told, wrong = check(request.file)
+        say("\n".join(told))
+        complain(wrong)
+        return INCOMPLETE if wrong else OK
+    from harness.report.archive import pack
+
+    asked = requests.Report(asked=request.asked, bench=request.bench)
+    found = gather(asked)
+    pack(found, asked, request.file)
+    say(request.file)
+    complain(found.problems)
+    return OK
+
+
+def badge(request: requests.Badge) -> int:
+    from harness import durable
+    from harness.report.badge import badge_of
+
+    text, name = badge_of(request)
+    path = request.out or Path(name)
+    durable.make_folder(path.parent)
+    durable.write(path, text.encode())
+    say(path)
     return OK
 
 
@@ -423,6 +476,9 @@ VERBS: Mapping[type, Callable[..., int]] = {
     requests.New: new,
     requests.Claims: claims,
     requests.Report: report,
+    requests.Publish: publish,
+    requests.Archive: archive,
+    requests.Badge: badge,
     requests.Status: status,
     requests.Listing: list_,
     requests.Show: show,
