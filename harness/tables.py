@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -107,6 +107,11 @@ def load_paper() -> Paper:
 def display(kind: Literal["dataset", "method", "architecture"], name: str) -> str:
     """`name` as the paper prints it (``cifar10`` -> ``CIFAR-10``); a name it does not know stays as it is."""
     return getattr(_names(), kind).get(name, name)
+
+
+def printed(kind: str) -> Collection[str]:
+    """The names of a kind that the paper prints, whether there is such a thing here or not."""
+    return getattr(_names(), kind)
 
 
 def method_label(row: Row) -> str:
