@@ -149,9 +149,9 @@ def _interrupted(asked: requests.Asked, here: bool) -> int:
 
 def table(request: requests.Table) -> int:
     from harness import tables
-    from harness.verbs import session
+    from harness.verbs.looking import look
 
-    seen = session.look(request.asked, tables.load_table)
+    seen = look(request.asked, tables.load_table)
     if request.compact:
         from harness.render.compact import compact_page
 
@@ -165,9 +165,9 @@ def table(request: requests.Table) -> int:
 
 def figure(request: requests.Figure) -> int:
     from harness import tables
-    from harness.verbs import session
+    from harness.verbs.looking import look
 
-    seen = session.look(request.asked, tables.load_figure)
+    seen = look(request.asked, tables.load_figure)
     shown = _show(seen, request.asked, out=request.out)
     complain(seen.problems)
     return OK if shown and seen.complete else INCOMPLETE
@@ -231,10 +231,17 @@ def claims(request: requests.Claims) -> int:
 def report(request: requests.Report) -> int:
     from harness import durable
     from harness.report import document, gather
+    from harness.report.kept import keep
 
     if request.out.is_dir():
         raise UserError("is a folder", f"--out {request.out}", "name a file, such as report.html")
     found = gather(request)
+    if not request.replace:
+        try:
+            keep(request.out, found)
+        except UserError:
+            complain(found.problems)
+            raise
     durable.make_folder(request.out.parent)
     durable.write(request.out, document(found).encode())
     say(request.out)
@@ -301,7 +308,7 @@ def status(request: requests.Status) -> int:
         look = standings.look(request.asked)
         say(_standings_text(look, request))
         complain(look.problems)
-        return OK
+        return INCOMPLETE if look.failed else OK
 
     def again() -> tuple[str, bool]:
         look = standings.look(request.asked)
@@ -460,11 +467,22 @@ def _draw(plan: Plan, state: State, asked: requests.Asked, out: Path) -> bool:
     from harness.render import draw_figure
     from harness.store import Store
 
+    if not state.done:
+        complain([UserError("nothing is measured, nothing is drawn", plan.table.name, f"type: {_run(plan, asked)}")])
+        return False
     store = Store(asked.store)
     missing = probing.complete(plan, state.done, store, asked.data, asked.plugin, tell)
     say("\n".join(draw_figure(plan, state.outcomes, out, probing.known(plan, state.done, store))))
     complain([*store.problems, *missing])
     return not missing
+
+
+def _run(plan: Plan, asked: requests.Asked) -> str:
+    """What trains it."""
+    from harness.verbs.standings import command
+
+    name = next((target for target in asked.targets if Path(target).stem == plan.table.name), plan.table.name)
+    return command(name, plan, asked)
 
 
 VERBS: Mapping[type, Callable[..., int]] = {

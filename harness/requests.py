@@ -95,7 +95,9 @@ class Claims:
 class Report:
     asked: Asked = field(default_factory=Asked)
     bench: Path = Claims.bench
-    out: Path = Path("results/report.html")
+    out: Path = Path("report.html")
+    replace: bool = False
+    """A page that shows more than this one will."""
     open: bool = False
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -114,6 +114,11 @@ def display(kind: Literal["dataset", "method", "architecture"], name: str) -> st
 def looks() -> dict[str, int]:
     """Method -> the number of its colour."""
     return _names().look
+
+
+def printed(kind: str) -> Collection[str]:
+    """The names of a kind that the paper prints, whether there is such a thing here or not."""
+    return getattr(_names(), kind)
 
 
 def method_label(row: Row) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,10 +96,12 @@ def test_a_failed_cell_is_shown_kept_and_retried_when_asked(
     assert train(store) == 1
     said = capsys.readouterr()
     assert "seed 1 diverged" in said.out and "--retry failed" in said.err
+    (log,) = re.findall(r"1 cell failed; log: (\S+);", said.err)
+    assert Path(log) == next(store.glob("*/failed.json")).with_name("log.txt")
     monkeypatch.setattr(launch, "worker", stand_in.train)
     assert train(store) == 1
     assert not (store / "trained.txt").read_text().count("begins") > 1
-    assert run(store, "status", "table1", *SMOKE) == 0
+    assert run(store, "status", "table1", *SMOKE) == 1
     said = capsys.readouterr()
     assert "diverged at epoch 2: the loss became nan" in said.out and "log.txt" in said.out
     assert train(store, "--retry", "failed") == 0

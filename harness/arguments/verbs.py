@@ -64,6 +64,7 @@ def _report(parser: Any) -> None:
     parser.add_argument("targets", nargs="*", metavar="TABLE|FIGURE", help=help)
     out = requests.Report.out
     parser.add_argument("--out", type=Path, default=out, metavar="FILE", help=f"default {out}")
+    parser.add_argument("--replace", action="store_true", help="a page that is there and shows more finished runs, too")
     parser.add_argument("--open", action="store_true", help="show it in the browser")
 
 

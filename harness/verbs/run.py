@@ -195,13 +195,14 @@ def _seen_again(
     again = Store(asked.store)  # forgets what was said of files that were moved aside since
     states = tuple(state(plan, again) for plan in plans)
     errors = dict.fromkeys(text.removeprefix("error: ") for text in ended.values() if text.startswith("error: "))
-    said = [*problems, *again.problems, *(UserError(line) for line in errors), *_failed(states, asked, how)]
+    said = [*problems, *again.problems, *(UserError(line) for line in errors), *_failed(states, asked, how, again)]
     return Seen(plans=plans, states=states, problems=tuple(said), under_way=under_way)
 
 
-def _failed(states: Sequence[State], asked: Asked, how: How) -> list[UserError]:
-    failed = len(dict.fromkeys(cell for s in states for cell in s.failed))
+def _failed(states: Sequence[State], asked: Asked, how: How, store: Store) -> list[UserError]:
+    failed = list(dict.fromkeys(cell for s in states for cell in s.failed))
+    if not failed:
+        return []
     again = asked.command if how.retry else f"{asked.command} --retry failed"
-    return (
-        [UserError(f"{amounts.count(failed, 'cell')} failed", to_type=f"to try again, type: {again}")] if failed else []
-    )
+    log = f"log: {store.log(failed[0])}" if len(failed) == 1 else f"logs: {store.log(failed[0])}, ..."
+    return [UserError(f"{amounts.count(len(failed), 'cell')} failed; {log}", to_type=f"to try again, type: {again}")]
