@@ -19,6 +19,7 @@ from harness.printable import SPELLING, as_json, printable, printable_lines
 if TYPE_CHECKING:
     from harness.plan import Plan, State
     from harness.render.page import Page
+    from harness.verbs.run import Make
     from harness.verbs.session import Seen
     from harness.verbs.standings import Look
 
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _answer(given)
     except UserError as error:
-        complain([error])
+        complain([arguments.carrying(error, given)])
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -125,10 +126,7 @@ def run(request: requests.Run) -> int:
 
     asked, how = request.asked, request.how
     if request.dry_run:
-        from harness.verbs.dry_run import dry_run
-
-        say(dry_run(asked, how, complain))
-        return OK
+        return _foretell(asked, how, request.format)
     here = how.on in clusters.HERE
     try:
         done = verb.train(asked, how, complain) if here else verb.submit(asked, how, complain, tell)
@@ -138,6 +136,19 @@ def run(request: requests.Run) -> int:
     complain(done.problems)
     submitted = bool(done.under_way) and not done.problems
     return OK if shown and (done.complete or submitted) else INCOMPLETE
+
+
+def _foretell(asked: requests.Asked, how: requests.How, form: str, make: Make | None = None) -> int:
+    from harness.verbs.dry_run import dry_run
+
+    if form not in ("terminal", "json"):
+        raise UserError(f"a dry run is not told as {form}", "--dry-run --format", "leave out --format, or take json")
+    found = dry_run(asked, how, complain, make)
+    if form == "json":
+        _write(as_json(found.record))
+    else:
+        say(found.text)
+    return OK
 
 
 def _interrupted(asked: requests.Asked, here: bool) -> int:
@@ -181,10 +192,7 @@ def compare(request: requests.Compare) -> int:
     request = verb.checked(request)
     asked, how, make = request.asked, request.how, verb.making(request)
     if request.dry_run:
-        from harness.verbs.dry_run import dry_run
-
-        say(dry_run(asked, how, complain, make))
-        return OK
+        return _foretell(asked, how, request.format, make)
     here = how.on in clusters.HERE
     try:
         seen = run.train(asked, how, complain, make) if here else run.submit(asked, how, complain, tell, make)
@@ -325,7 +333,8 @@ def _standings_text(look: Look, request: requests.Status) -> str:
     if request.format == "json":
         return as_json(report.records(look.standings))
     if not look.standings:
-        return f"nothing is in {request.asked.store} yet; to begin, type: python -m harness run table1 --preset smoke"
+        begin = f"python -m harness run table1 --preset smoke{request.asked.where()}"
+        return f"nothing is in {request.asked.store} yet; to begin, type: {begin}"
     return report.page(look.standings, every=bool(request.asked.targets) or request.cells)
 
 

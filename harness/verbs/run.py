@@ -81,7 +81,7 @@ def submit(asked: Asked, how: How, say: Say, tell: Tell, make: Make | None = Non
         ended = _follow(sent.under_way, plans, store, sending)
         remote.tidy(store, wait=True)
     elif sent.under_way:
-        tell("the jobs go on without this terminal; how they fare: python -m harness status")
+        tell(f"the jobs go on without this terminal; how they fare: python -m harness status{asked.where()}")
     return _seen_again(plans, asked, how, ended, problems, 0 if how.wait else len(sent.under_way))
 
 
