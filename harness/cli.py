@@ -7,11 +7,13 @@ import errno
 import io
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import arguments, environment, requests
+from harness.amounts import duration
 from harness.columns import columns
 from harness.errors import UserError
 from harness.printable import SPELLING, as_json, printable, printable_lines
@@ -96,6 +98,17 @@ def tell(line: str) -> None:
         print(f"harness: {printable(line)}", file=sys.stderr, flush=True)
 
 
+def _steps() -> Callable[[str], None]:
+    """Says what takes its time, and since when, where somebody watches."""
+    began = time.monotonic()
+
+    def step(what: str) -> None:
+        if sys.stderr.isatty():
+            tell(f"{what} ({duration(time.monotonic() - began)} so far)")
+
+    return step
+
+
 def _open_outputs() -> None:
     """Those that are closed (``>&-``) lead nowhere, or the next file that is opened would take their place; a sign that
     the output's encoding lacks is spelt."""
@@ -143,7 +156,7 @@ def _foretell(asked: requests.Asked, how: requests.How, form: str, make: Make | 
 
     if form not in ("terminal", "json"):
         raise UserError(f"a dry run is not told as {form}", "--dry-run --format", "leave out --format, or take json")
-    found = dry_run(asked, how, complain, make)
+    found = dry_run(asked, how, complain, make, _steps())
     if form == "json":
         _write(as_json(found.record))
     else:
@@ -243,6 +256,8 @@ def report(request: requests.Report) -> int:
 
     if request.out.is_dir():
         raise UserError("is a folder", f"--out {request.out}", "name a file, such as report.html")
+    step = _steps()
+    step("reading what is recorded")
     found = gather(request)
     if not request.replace:
         try:
@@ -251,7 +266,7 @@ def report(request: requests.Report) -> int:
             complain(found.problems)
             raise
     durable.make_folder(request.out.parent)
-    durable.write(request.out, document(found).encode())
+    durable.write(request.out, document(found, step).encode())
     say(request.out)
     complain(found.problems)
     if request.open:
@@ -266,12 +281,14 @@ def publish(request: requests.Publish) -> int:
 
     if (request.folder is None) != request.pages:
         raise UserError("say where to", "publish", "type a folder, or --pages, alone")
+    step = _steps()
+    step("reading what is recorded")
     found = gather(requests.Report(asked=request.asked, bench=request.bench))
     if request.folder is None:
-        say(publishing.commit(found))
+        say(publishing.commit(found, step))
         tell(f"on the branch {publishing.BRANCH}; to send it, type: git push origin {publishing.BRANCH}")
     else:
-        say("\n".join(map(str, publishing.publish(found, request.folder))))
+        say("\n".join(map(str, publishing.publish(found, request.folder, step))))
     complain(found.problems)
     return OK
 
@@ -282,15 +299,18 @@ def archive(request: requests.Archive) -> int:
     if request.check:
         from harness.report.checking import check
 
+        _steps()("printing it again")
         told, wrong = check(request.file)
         say("\n".join(told))
         complain(wrong)
         return INCOMPLETE if wrong else OK
     from harness.report.archive import pack
 
+    step = _steps()
+    step("reading what is recorded")
     asked = requests.Report(asked=request.asked, bench=request.bench)
     found = gather(asked)
-    pack(found, asked, request.file)
+    pack(found, asked, request.file, step)
     say(request.file)
     complain(found.problems)
     return OK

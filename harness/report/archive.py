@@ -14,7 +14,7 @@ import hashlib
 import io
 import shlex
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -75,10 +75,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         )
 
 
-def pack(found: Found, request: Report, path: Path) -> None:
+def pack(found: Found, request: Report, path: Path, step: Callable[[str], None]) -> None:
     """Write the archive. Raises UserError."""
     asked = request.asked
-    contents = {**parts(found, "report.html"), **dict(_store(Store(asked.store))), **dict(_code())}
+    contents = {**parts(found, "report.html", step), **dict(_store(Store(asked.store))), **dict(_code())}
     contents |= {f"bench/{path.name}": path.read_bytes() for path in sorted(request.bench.glob("*.json"))}
     named = dict(_named(asked))
     contents |= {f"named/{name}": Path(path).read_bytes() for name, path in named.items() if Path(path).is_file()}

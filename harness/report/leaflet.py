@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from harness import __version__, environment
 from harness.render import render, table_page
@@ -14,9 +14,9 @@ from harness.report.gather import Found, Sight
 from harness.report.markup import slug
 
 
-def parts(found: Found, page: str) -> dict[str, bytes]:
+def parts(found: Found, page: str, step: Callable[[str], None]) -> dict[str, bytes]:
     """Path -> content; `page`: what the report is called. The same store gives the same bytes, versions aside."""
-    files = {page: document(found), "versions.txt": versions(found), **data(found)}
+    files = {page: document(found, step), "versions.txt": versions(found), **data(found)}
     for name, sight in _named(found.tables):
         for line in sight.plan.lines:
             if has_verdict(summary := sight.summary(line)):

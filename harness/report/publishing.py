@@ -13,26 +13,28 @@ from harness.errors import UserError
 from harness.report.gather import Found
 from harness.report.leaflet import parts
 
+Step = Callable[[str], None]
+"""Told what is being done."""
 BRANCH = "gh-pages"
 OURS = "versions.txt"
 """By which a folder is known to be one of ours, whose files may be replaced."""
 
 
-def publish(found: Found, folder: Path) -> list[Path]:
+def publish(found: Found, folder: Path, step: Step) -> list[Path]:
     """Write it; the files. Raises UserError for a folder that holds something else."""
     if folder.exists() and not folder.is_dir():
         raise UserError("is no folder", str(folder), "name one that is new or empty")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / OURS).is_file():
         raise UserError("holds other files", str(folder), "name a folder that is new or empty")
-    contents = files(found)
+    contents = files(found, step)
     for stale in folder.glob("badges/*.svg"):  # a row may have lost its verdict
         if stale.relative_to(folder).as_posix() not in contents:
             stale.unlink()
     return write(contents, folder)
 
 
-def files(found: Found) -> dict[str, bytes]:
-    return {**parts(found, "index.html"), ".nojekyll": b""}
+def files(found: Found, step: Step) -> dict[str, bytes]:
+    return {**parts(found, "index.html", step), ".nojekyll": b""}
 
 
 def write(contents: Mapping[str, bytes], folder: Path) -> list[Path]:
@@ -42,10 +44,10 @@ def write(contents: Mapping[str, bytes], folder: Path) -> list[Path]:
     return [folder / name for name in contents]
 
 
-def commit(found: Found, clone: Path = Path()) -> str:
+def commit(found: Found, step: Step, clone: Path = Path()) -> str:
     """Put it on the branch, beside what is checked out, which stays; the commit. Raises UserError without a clone."""
     with tempfile.TemporaryDirectory() as place:
-        write(files(found), Path(place))
+        write(files(found, step), Path(place))
         run = _git(clone, Path(place), Path(place).with_suffix(".index"))
         try:
             run("add", "--all", "--force", ".")
