@@ -7,7 +7,7 @@ ALL := -c constraints.txt -e '.[test,export,lint,browser]'
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hashes demo test test-slurm fuzz lint bench profile docs vouch
+.PHONY: help setup hashes demo test test-slurm fuzz lint bench profile docs screenshots vouch
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -51,6 +51,9 @@ vouch: $(READY) ## after a change to what computes numbers: have they moved? ARG
 docs: $(READY) ## docs/protocols.md anew, from tables/
 	@mkdir -p docs
 	$(BIN)/python -m harness show protocol --format markdown > docs/protocols.md
+
+screenshots: $(READY) ## docs/screens anew: the report on results/cpu, in Debian's chromium
+	$(BIN)/python tests/report/screenshots.py
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
