@@ -49,9 +49,11 @@ def main() -> None:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"] if root else [])
         for shot in SHOTS:
             width, height = shot["size"]
-            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=shot["scheme"])
+            look = {"color_scheme": shot["scheme"], "reduced_motion": "reduce"}
+            context = browser.new_context(viewport={"width": width, "height": height}, **look)
             tab = context.new_page()
             tab.goto(page.as_uri() + shot["at"])
+            tab.wait_for_timeout(500)
             tab.screenshot(path=FOLDER / f"{shot['name']}.png")
             context.close()
         browser.close()
