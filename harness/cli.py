@@ -217,6 +217,7 @@ def new(request: requests.New) -> int:
     path = starter.write_method(request.name)
     say(path)
     command = "python -m harness compare FILE --on table1 --preset smoke --only timesteps=2 --train-baselines"
+    tell(f"check it: python -m harness check {path}")
     tell(f"try it: {command.replace('FILE', str(path))}")
     return OK
 
@@ -384,6 +385,16 @@ def doctor(request: requests.Doctor) -> int:
     return INCOMPLETE if wrong else OK
 
 
+def check(request: requests.Check) -> int:
+    from harness import conformance
+
+    wrong = False
+    for finding in conformance.check(request.asked):
+        wrong = wrong or finding.state == "FAILED"
+        say(columns([(f"{finding.state:<6}", f"{finding.what:<9}", finding.detail)]))
+    return INCOMPLETE if wrong else OK
+
+
 def completion(request: requests.Completion) -> int:
     from harness.arguments.completion import script
 
@@ -458,6 +469,7 @@ VERBS: Mapping[type, Callable[..., int]] = {
     requests.Merge: merge,
     requests.Bench: bench,
     requests.Doctor: doctor,
+    requests.Check: check,
     requests.Completion: completion,
     requests.Help: help_,
     requests.Version: version,

@@ -40,6 +40,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "F": (*groups.FORMATS, *EXPORTS),
     "FIGURE": (*FIGURES, *TABLES),
     "FILE": ("page.html", "results", "/dev/full", "/dev/null", "nowhere/page.html", "tiny.toml"),
+    "FILE.toml|FILE.py": ("tiny.toml", "nowhere.toml", "preset.toml", "nowhere.py", "data", "x.py"),
     "FILE.py|PACKAGE": ("mine.py", "nowhere.py", "harness", "mine", "a/b", ".py", "data"),
     "KEY=VALUE[,...]": ("method=mpbn", "seed=0", "timesteps=2", "timesteps=x", "metod=x", "method=", "=", "method=a|b"),
     "METHOD.py": ("mine.py", "mpbn", "nowhere.py", "vanilla"),
