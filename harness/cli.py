@@ -377,11 +377,19 @@ def bench(request: requests.Bench) -> int:
 def doctor(request: requests.Doctor) -> int:
     from harness.store import Store
     from harness.verbs import doctor as report
+    from harness.verbs import runnable
 
-    wrong = False
+    wrong, here, gpu = False, set[str](), False
     for finding in report.examine(Store(request.store), request.data):
+        if finding.state == "ok":
+            here.add(finding.what.removeprefix("data "))
+            gpu = gpu or finding.what == "gpu"
         wrong = wrong or (finding.state == "missing" and not finding.what.startswith("data "))
         say(columns([(f"{finding.state:<7}", f"{finding.what:<19}", finding.detail)]))
+    able = list(runnable.commands(here, requests.Asked(store=request.store, data=request.data), gpu=gpu))
+    say("\nyou can run:" if able else "\nyou can run nothing yet")
+    for command, about in able:
+        say(f"  {command}\n      {about}")
     return INCOMPLETE if wrong else OK
 
 
