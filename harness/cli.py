@@ -236,6 +236,7 @@ def new(request: requests.New) -> int:
     path = starter.write_method(request.name)
     say(path)
     command = "python -m harness compare FILE --on table1 --preset smoke --only timesteps=2 --train-baselines"
+    tell(f"check it: python -m harness check {path}")
     tell(f"try it: {command.replace('FILE', str(path))}")
     return OK
 
@@ -449,11 +450,29 @@ def bench(request: requests.Bench) -> int:
 def doctor(request: requests.Doctor) -> int:
     from harness.store import Store
     from harness.verbs import doctor as report
+    from harness.verbs import runnable
 
-    wrong = False
+    wrong, here, gpu = False, set[str](), False
     for finding in report.examine(Store(request.store), request.data):
+        if finding.state == "ok":
+            here.add(finding.what.removeprefix("data "))
+            gpu = gpu or finding.what == "gpu"
         wrong = wrong or (finding.state == "missing" and not finding.what.startswith("data "))
         say(columns([(f"{finding.state:<7}", f"{finding.what:<19}", finding.detail)]))
+    able = list(runnable.commands(here, requests.Asked(store=request.store, data=request.data), gpu=gpu))
+    say("\nyou can run:" if able else "\nyou can run nothing yet")
+    for command, about in able:
+        say(f"  {command}\n      {about}")
+    return INCOMPLETE if wrong else OK
+
+
+def check(request: requests.Check) -> int:
+    from harness import conformance
+
+    wrong = False
+    for finding in conformance.check(request.asked):
+        wrong = wrong or finding.state == "FAILED"
+        say(columns([(f"{finding.state:<6}", f"{finding.what:<9}", finding.detail)]))
     return INCOMPLETE if wrong else OK
 
 
@@ -534,6 +553,7 @@ VERBS: Mapping[type, Callable[..., int]] = {
     requests.Merge: merge,
     requests.Bench: bench,
     requests.Doctor: doctor,
+    requests.Check: check,
     requests.Completion: completion,
     requests.Help: help_,
     requests.Version: version,

@@ -222,6 +222,12 @@ class Doctor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Check:
+    asked: Asked = field(default_factory=Asked)
+    """Its targets are files."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Completion:
     shell: str
 
@@ -258,6 +264,7 @@ Request = (
     | Merge
     | Bench
     | Doctor
+    | Check
     | Completion
     | Help
     | Version

@@ -14,7 +14,7 @@ from harness.errors import UserError, did_you_mean
 from harness.printable import printable
 from harness.spec import Figure, Preset, Protocol, Recipe, Row, Settings, Spec, Table
 
-NOT_TABLES = frozenset({"claims", "names", "paper", "settings"})
+NOT_TABLES = frozenset({"check", "claims", "names", "paper", "settings"})
 """Files beside the tables that are something else; so is every ``figure*.toml``."""
 
 UNNUMBERED = "figure-"
@@ -43,6 +43,15 @@ class Paper(Spec, frozen=True, kw_only=True):
     title: str
     authors: str
     venue: str
+
+
+class Trial(Spec, frozen=True, kw_only=True):
+    """What `check` trains a method as."""
+
+    architecture: str
+    dataset: str
+    timesteps: int
+    recipe: Recipe
 
 
 def folder() -> Path:
@@ -100,6 +109,10 @@ def load_preset(name_or_path: str | Path) -> Preset:
 def load_settings() -> Settings:
     """What is decided outside the recipes, and by whom. Raises UserErrors."""
     return decode(folder() / "settings.toml", Settings, _check_settings)
+
+
+def load_trial() -> Trial:
+    return decode(folder() / "check.toml", Trial, lambda trial, file: checks.amounts(trial.recipe, file))
 
 
 def load_paper() -> Paper:

@@ -168,6 +168,11 @@ def _help(parser: Any) -> None:
     parser.add_argument("about", nargs="?", type=one_of("verb", list(VERBS)), metavar="VERB", help="or of all")
 
 
+def _check(parser: Any) -> None:
+    help = "a table or figure of yours, or a file that registers methods"
+    parser.add_argument("targets", nargs="+", metavar="FILE.toml|FILE.py", help=help)
+
+
 def _completion(parser: Any) -> None:
     help = 'bash, zsh or fish; how: eval "$(harness completion bash)", or into a file that your shell reads'
     parser.add_argument("shell", type=one_of("shell", SHELLS), metavar="SHELL", help=help)
@@ -291,6 +296,13 @@ VERBS = {
         requests.Bench, "what a network costs, side by side with what it is held against", groups.format, _bench
     ),
     "doctor": _verb(requests.Doctor, "what this machine can run, what is missing, what to type", groups.where),
+    "check": _verb(
+        requests.Check,
+        "does a table of yours resolve; does a method build, train, resume, fold, export: in seconds",
+        groups.select,
+        groups.where,
+        _check,
+    ),
     "completion": _verb(requests.Completion, "a script by which your shell completes `harness` lines", _completion),
     "help": _verb(requests.Help, "what can be typed after a verb", _help),
 }

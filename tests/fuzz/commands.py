@@ -42,6 +42,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "FILE": ("page.html", "results", "/dev/full", "/dev/null", "nowhere/page.html", "tiny.toml"),
     "FILE.svg": ("badge.svg", "results", "/dev/null", "tiny.toml"),
     "FILE.zip": ("kept.zip", "results", "/dev/null", "nowhere/kept.zip", "tiny.toml"),
+    "FILE.toml|FILE.py": ("tiny.toml", "nowhere.toml", "preset.toml", "nowhere.py", "data", "x.py"),
     "FILE.py|PACKAGE": ("mine.py", "nowhere.py", "harness", "mine", "a/b", ".py", "data"),
     "KEY=VALUE[,...]": ("method=mpbn", "seed=0", "timesteps=2", "timesteps=x", "metod=x", "method=", "=", "method=a|b"),
     "METHOD.py": ("mine.py", "mpbn", "nowhere.py", "vanilla"),
