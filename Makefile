@@ -3,11 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RUNS := $(VENV)/.runs
 ALL := -c constraints.txt -e '.[test,export,lint,browser]'
+LEAN := -c constraints.txt -e .
 ARGS ?=
+enough = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hashes demo test test-slurm fuzz lint bench profile docs vouch
+.PHONY: help setup hashes demo test test-slurm fuzz lint bench profile docs screenshots vouch
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -19,7 +23,7 @@ hashes: $(READY) ## hashes.txt anew, from constraints.txt: what `make setup HASH
 	--python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	--quiet -o hashes.txt
 
-demo: $(READY) ## Table 1 on the bundled digits: trains what is missing (minutes), prints it
+demo: $(firstword $(wildcard $(READY)) $(RUNS)) ## Table 1 on the bundled digits: trains what is missing (minutes), prints it
 	@begin=$$(date +%s); $(BIN)/python -m harness run table1 --preset smoke $(ARGS); code=$$?; \
 	took=$$(($$(date +%s) - begin)); echo "demo: $$((took / 60)) min $$((took % 60)) s" >&2; exit $$code
 
@@ -52,9 +56,21 @@ docs: $(READY) ## docs/protocols.md anew, from tables/
 	@mkdir -p docs
 	$(BIN)/python -m harness show protocol --format markdown > docs/protocols.md
 
+screenshots: $(READY) ## docs/screens anew: the report on results/cpu, in Debian's chromium
+	$(BIN)/python tests/report/screenshots.py
+
+# What a run needs: no tests, no linters, no browser; where there is no GPU, the small torch, if its index can be reached.
+$(RUNS): pyproject.toml constraints.txt
+	@$(enough)
+	@echo "setting up $(VENV) with what a run needs: a minute or two, 1 GB; with CUDA 5 GB" >&2
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv && \
+	{ UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} $(BIN)/uv pip install --python $(BIN)/python $(LEAN) || \
+	$(BIN)/uv pip install --python $(BIN)/python $(LEAN); } || $(BIN)/python -m pip install $(LEAN)
+	@touch $@
+
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	{ echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(enough)
 	@echo "setting up $(VENV): a few minutes and 6 GB the first time, UV_TORCH_BACKEND=cpu takes less" >&2
 	$(PYTHON) -m venv $(VENV)
 ifdef HASHES

@@ -7,11 +7,13 @@ import errno
 import io
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import arguments, environment, requests
+from harness.amounts import duration
 from harness.columns import columns
 from harness.errors import UserError
 from harness.printable import SPELLING, as_json, printable, printable_lines
@@ -19,6 +21,7 @@ from harness.printable import SPELLING, as_json, printable, printable_lines
 if TYPE_CHECKING:
     from harness.plan import Plan, State
     from harness.render.page import Page
+    from harness.verbs.run import Make
     from harness.verbs.session import Seen
     from harness.verbs.standings import Look
 
@@ -36,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _answer(given)
     except UserError as error:
-        complain([error])
+        complain([arguments.carrying(error, given)])
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -95,6 +98,17 @@ def tell(line: str) -> None:
         print(f"harness: {printable(line)}", file=sys.stderr, flush=True)
 
 
+def _steps() -> Callable[[str], None]:
+    """Says what takes its time, and since when, where somebody watches."""
+    began = time.monotonic()
+
+    def step(what: str) -> None:
+        if sys.stderr.isatty():
+            tell(f"{what} ({duration(time.monotonic() - began)} so far)")
+
+    return step
+
+
 def _open_outputs() -> None:
     """Those that are closed (``>&-``) lead nowhere, or the next file that is opened would take their place; a sign that
     the output's encoding lacks is spelt."""
@@ -125,10 +139,7 @@ def run(request: requests.Run) -> int:
 
     asked, how = request.asked, request.how
     if request.dry_run:
-        from harness.verbs.dry_run import dry_run
-
-        say(dry_run(asked, how, complain))
-        return OK
+        return _foretell(asked, how, request.format)
     here = how.on in clusters.HERE
     try:
         done = verb.train(asked, how, complain) if here else verb.submit(asked, how, complain, tell)
@@ -140,6 +151,19 @@ def run(request: requests.Run) -> int:
     return OK if shown and (done.complete or submitted) else INCOMPLETE
 
 
+def _foretell(asked: requests.Asked, how: requests.How, form: str, make: Make | None = None) -> int:
+    from harness.verbs.dry_run import dry_run
+
+    if form not in ("terminal", "json"):
+        raise UserError(f"a dry run is not told as {form}", "--dry-run --format", "leave out --format, or take json")
+    found = dry_run(asked, how, complain, make, _steps())
+    if form == "json":
+        _write(as_json(found.record))
+    else:
+        say(found.text)
+    return OK
+
+
 def _interrupted(asked: requests.Asked, here: bool) -> int:
     kept = "finished cells and epochs are kept" if here else "what was submitted goes on"
     tell(f"interrupted; {kept}")
@@ -149,19 +173,25 @@ def _interrupted(asked: requests.Asked, here: bool) -> int:
 
 def table(request: requests.Table) -> int:
     from harness import tables
-    from harness.verbs import session
+    from harness.verbs.looking import look
 
-    seen = session.look(request.asked, tables.load_table)
-    _show(seen, request.asked, request.format)
+    seen = look(request.asked, tables.load_table)
+    if request.compact:
+        from harness.render.compact import compact_page
+
+        found = zip(seen.plans, seen.states, strict=True)
+        _say_pages([compact_page(plan, state.outcomes) for plan, state in found], request.format)
+    else:
+        _show(seen, request.asked, request.format)
     complain(seen.problems)
     return OK if seen.complete else INCOMPLETE
 
 
 def figure(request: requests.Figure) -> int:
     from harness import tables
-    from harness.verbs import session
+    from harness.verbs.looking import look
 
-    seen = session.look(request.asked, tables.load_figure)
+    seen = look(request.asked, tables.load_figure)
     shown = _show(seen, request.asked, out=request.out)
     complain(seen.problems)
     return OK if shown and seen.complete else INCOMPLETE
@@ -175,10 +205,7 @@ def compare(request: requests.Compare) -> int:
     request = verb.checked(request)
     asked, how, make = request.asked, request.how, verb.making(request)
     if request.dry_run:
-        from harness.verbs.dry_run import dry_run
-
-        say(dry_run(asked, how, complain, make))
-        return OK
+        return _foretell(asked, how, request.format, make)
     here = how.on in clusters.HERE
     try:
         seen = run.train(asked, how, complain, make) if here else run.submit(asked, how, complain, tell, make)
@@ -209,6 +236,7 @@ def new(request: requests.New) -> int:
     path = starter.write_method(request.name)
     say(path)
     command = "python -m harness compare FILE --on table1 --preset smoke --only timesteps=2 --train-baselines"
+    tell(f"check it: python -m harness check {path}")
     tell(f"try it: {command.replace('FILE', str(path))}")
     return OK
 
@@ -225,18 +253,79 @@ def claims(request: requests.Claims) -> int:
 def report(request: requests.Report) -> int:
     from harness import durable
     from harness.report import document, gather
+    from harness.report.kept import keep
 
     if request.out.is_dir():
         raise UserError("is a folder", f"--out {request.out}", "name a file, such as report.html")
+    step = _steps()
+    step("reading what is recorded")
     found = gather(request)
+    if not request.replace:
+        try:
+            keep(request.out, found)
+        except UserError:
+            complain(found.problems)
+            raise
     durable.make_folder(request.out.parent)
-    durable.write(request.out, document(found).encode())
+    durable.write(request.out, document(found, step).encode())
     say(request.out)
     complain(found.problems)
     if request.open:
         import webbrowser
 
         webbrowser.open(request.out.resolve().as_uri())
+    return OK
+
+
+def publish(request: requests.Publish) -> int:
+    from harness.report import gather, publishing
+
+    if (request.folder is None) != request.pages:
+        raise UserError("say where to", "publish", "type a folder, or --pages, alone")
+    step = _steps()
+    step("reading what is recorded")
+    found = gather(requests.Report(asked=request.asked, bench=request.bench))
+    if request.folder is None:
+        say(publishing.commit(found, step))
+        tell(f"on the branch {publishing.BRANCH}; to send it, type: git push origin {publishing.BRANCH}")
+    else:
+        say("\n".join(map(str, publishing.publish(found, request.folder, step))))
+    complain(found.problems)
+    return OK
+
+
+def archive(request: requests.Archive) -> int:
+    from harness.report import gather
+
+    if request.check:
+        from harness.report.checking import check
+
+        _steps()("printing it again")
+        told, wrong = check(request.file)
+        say("\n".join(told))
+        complain(wrong)
+        return INCOMPLETE if wrong else OK
+    from harness.report.archive import pack
+
+    step = _steps()
+    step("reading what is recorded")
+    asked = requests.Report(asked=request.asked, bench=request.bench)
+    found = gather(asked)
+    pack(found, asked, request.file, step)
+    say(request.file)
+    complain(found.problems)
+    return OK
+
+
+def badge(request: requests.Badge) -> int:
+    from harness import durable
+    from harness.report.badge import badge_of
+
+    text, name = badge_of(request)
+    path = request.out or Path(name)
+    durable.make_folder(path.parent)
+    durable.write(path, text.encode())
+    say(path)
     return OK
 
 
@@ -248,7 +337,7 @@ def status(request: requests.Status) -> int:
         look = standings.look(request.asked)
         say(_standings_text(look, request))
         complain(look.problems)
-        return OK
+        return INCOMPLETE if look.failed else OK
 
     def again() -> tuple[str, bool]:
         look = standings.look(request.asked)
@@ -265,7 +354,8 @@ def _standings_text(look: Look, request: requests.Status) -> str:
     if request.format == "json":
         return as_json(report.records(look.standings))
     if not look.standings:
-        return f"nothing is in {request.asked.store} yet; to begin, type: python -m harness run table1 --preset smoke"
+        begin = f"python -m harness run table1 --preset smoke{request.asked.where()}"
+        return f"nothing is in {request.asked.store} yet; to begin, type: {begin}"
     return report.page(look.standings, every=bool(request.asked.targets) or request.cells)
 
 
@@ -360,11 +450,29 @@ def bench(request: requests.Bench) -> int:
 def doctor(request: requests.Doctor) -> int:
     from harness.store import Store
     from harness.verbs import doctor as report
+    from harness.verbs import runnable
 
-    wrong = False
+    wrong, here, gpu = False, set[str](), False
     for finding in report.examine(Store(request.store), request.data):
+        if finding.state == "ok":
+            here.add(finding.what.removeprefix("data "))
+            gpu = gpu or finding.what == "gpu"
         wrong = wrong or (finding.state == "missing" and not finding.what.startswith("data "))
         say(columns([(f"{finding.state:<7}", f"{finding.what:<19}", finding.detail)]))
+    able = list(runnable.commands(here, requests.Asked(store=request.store, data=request.data), gpu=gpu))
+    say("\nyou can run:" if able else "\nyou can run nothing yet")
+    for command, about in able:
+        say(f"  {command}\n      {about}")
+    return INCOMPLETE if wrong else OK
+
+
+def check(request: requests.Check) -> int:
+    from harness import conformance
+
+    wrong = False
+    for finding in conformance.check(request.asked):
+        wrong = wrong or finding.state == "FAILED"
+        say(columns([(f"{finding.state:<6}", f"{finding.what:<9}", finding.detail)]))
     return INCOMPLETE if wrong else OK
 
 
@@ -407,11 +515,22 @@ def _draw(plan: Plan, state: State, asked: requests.Asked, out: Path) -> bool:
     from harness.render import draw_figure
     from harness.store import Store
 
+    if not state.done:
+        complain([UserError("nothing is measured, nothing is drawn", plan.table.name, f"type: {_run(plan, asked)}")])
+        return False
     store = Store(asked.store)
     missing = probing.complete(plan, state.done, store, asked.data, asked.plugin, tell)
     say("\n".join(draw_figure(plan, state.outcomes, out, probing.known(plan, state.done, store))))
     complain([*store.problems, *missing])
     return not missing
+
+
+def _run(plan: Plan, asked: requests.Asked) -> str:
+    """What trains it."""
+    from harness.verbs.standings import command
+
+    name = next((target for target in asked.targets if Path(target).stem == plan.table.name), plan.table.name)
+    return command(name, plan, asked)
 
 
 VERBS: Mapping[type, Callable[..., int]] = {
@@ -423,6 +542,9 @@ VERBS: Mapping[type, Callable[..., int]] = {
     requests.New: new,
     requests.Claims: claims,
     requests.Report: report,
+    requests.Publish: publish,
+    requests.Archive: archive,
+    requests.Badge: badge,
     requests.Status: status,
     requests.Listing: list_,
     requests.Show: show,
@@ -431,6 +553,7 @@ VERBS: Mapping[type, Callable[..., int]] = {
     requests.Merge: merge,
     requests.Bench: bench,
     requests.Doctor: doctor,
+    requests.Check: check,
     requests.Completion: completion,
     requests.Help: help_,
     requests.Version: version,

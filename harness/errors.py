@@ -13,6 +13,8 @@ PLACE, ADVICE = 120, 200
 """What of them is left to `where` and to `to_type`, where all of it is longer."""
 SHOWN = 20
 """Problems of one file that are told one by one."""
+MANY = 12
+"""Names that nobody reads all of."""
 NAMES = 30
 """Known names in an advice."""
 
@@ -51,13 +53,13 @@ class UserErrors(UserError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``did you mean `mpbn`?`` where one name is nearer than all others, else the list of all that is allowed."""
+    """``did you mean `mpbn`?``: the nearest, or of many names the few nearest; else the list of all that is allowed."""
     known = sorted(known)
     near = {name: difflib.SequenceMatcher(None, word, name).ratio() for name in difflib.get_close_matches(word, known)}
     letters = sorted(word)
     near |= {n: 1.0 for n in known if len(n) == len(word) and sorted(n) == letters}  # `mpnb`: difflib is blind for it
     nearest = [name for name, ratio in near.items() if ratio == max(near.values())]
-    if len(nearest) == 1:
-        return f"did you mean `{nearest[0]}`?"
+    if len(nearest) == 1 or (nearest and len(known) > MANY):
+        return f"did you mean {', '.join(f'`{name}`' for name in sorted(nearest))}?"
     more = f" and {len(known) - NAMES} more" if len(known) > NAMES else ""
     return f"known: {', '.join(known[:NAMES]) or 'none'}{more}"

@@ -42,10 +42,10 @@ class Selection(TypedDict, total=False):
 def table(name: str | Path, **selection: Unpack[Selection]) -> Shown:
     """A table as the store has it; trains nothing."""
     from harness import tables
-    from harness.verbs import session
+    from harness.verbs.looking import look
 
     asked = _asked(selection, name)
-    return _tables(session.look(replace(asked, words=requests.words("table", asked)), tables.load_table))
+    return _tables(look(replace(asked, words=requests.words("table", asked)), tables.load_table))
 
 
 def run(

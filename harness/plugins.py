@@ -250,6 +250,17 @@ def _shown(filename: str, path: Path | None, shown: str) -> str:
     return shown if path is not None and Path(filename) == path else filename
 
 
+def own_line(error: BaseException) -> str:
+    """``mine.py:12: y = x.foo()``: the last line beside a plugin's own that led to `error`; empty without one."""
+    beside = {str(Path(place).parent) if _is_file(place) else _folder(place) for place in _LOADED}
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if str(Path(f.filename).parent) in beside]
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
+
+
+def _folder(package: str) -> str:
+    return str(Path(getattr(sys.modules.get(package), "__file__", None) or package).parent)
+
+
 def _registered_by(module: ModuleType) -> tuple[str, ...]:
     """For a package that was imported before this call: the methods that stand in its names."""
     from baselines import METHODS

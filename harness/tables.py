@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ from harness.errors import UserError, did_you_mean
 from harness.printable import printable
 from harness.spec import Figure, Origin, Preset, Protocol, Recipe, Row, Settings, Spec, Table
 
-NOT_TABLES = frozenset({"claims", "names", "origins", "paper", "settings"})
+NOT_TABLES = frozenset({"check", "claims", "names", "origins", "paper", "settings"})
 """Files beside the tables that are something else; so is every ``figure*.toml``."""
 
 UNNUMBERED = "figure-"
@@ -33,6 +33,8 @@ class Names(Spec, frozen=True, kw_only=True):
     dataset: dict[str, str]
     method: dict[str, str]
     architecture: dict[str, str]
+    look: dict[str, int]
+    """Method -> the number of its colour, the same in every figure."""
 
 
 class Origins(Spec, frozen=True, kw_only=True):
@@ -47,6 +49,15 @@ class Paper(Spec, frozen=True, kw_only=True):
     title: str
     authors: str
     venue: str
+
+
+class Trial(Spec, frozen=True, kw_only=True):
+    """What `check` trains a method as."""
+
+    architecture: str
+    dataset: str
+    timesteps: int
+    recipe: Recipe
 
 
 def folder() -> Path:
@@ -112,6 +123,10 @@ def load_origins() -> dict[str, Origin]:
     return decode(folder() / "origins.toml", Origins, _check_origins).origin
 
 
+def load_trial() -> Trial:
+    return decode(folder() / "check.toml", Trial, lambda trial, file: checks.amounts(trial.recipe, file))
+
+
 def load_paper() -> Paper:
     return decode(folder() / "paper.toml", Paper, _check_paper)
 
@@ -119,6 +134,16 @@ def load_paper() -> Paper:
 def display(kind: Literal["dataset", "method", "architecture"], name: str) -> str:
     """`name` as the paper prints it (``cifar10`` -> ``CIFAR-10``); a name it does not know stays as it is."""
     return getattr(_names(), kind).get(name, name)
+
+
+def looks() -> dict[str, int]:
+    """Method -> the number of its colour."""
+    return _names().look
+
+
+def printed(kind: str) -> Collection[str]:
+    """The names of a kind that the paper prints, whether there is such a thing here or not."""
+    return getattr(_names(), kind)
 
 
 def method_label(row: Row) -> str:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     "__main__",
     "cli interface",
-    "shown",
+    "conformance shown",
     "arguments export report verbs",
     "comparison forecast jobs measure plan render statements stats",
     "train",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,10 +96,12 @@ def test_a_failed_cell_is_shown_kept_and_retried_when_asked(
     assert train(store) == 1
     said = capsys.readouterr()
     assert "seed 1 diverged" in said.out and "--retry failed" in said.err
+    (log,) = re.findall(r"1 cell failed; log: (\S+);", said.err)
+    assert Path(log) == next(store.glob("*/failed.json")).with_name("log.txt")
     monkeypatch.setattr(launch, "worker", stand_in.train)
     assert train(store) == 1
     assert not (store / "trained.txt").read_text().count("begins") > 1
-    assert run(store, "status", "table1", *SMOKE) == 0
+    assert run(store, "status", "table1", *SMOKE) == 1
     said = capsys.readouterr()
     assert "diverged at epoch 2: the loss became nan" in said.out and "log.txt" in said.out
     assert train(store, "--retry", "failed") == 0
@@ -209,6 +212,38 @@ def test_dry_run_trains_nothing_and_forecasts(
     out = capsys.readouterr().out
     assert "2 cells, 2 to train" in out and " with 1 at once" in out and "2 x  vanilla/resnet20/digits/T1" in out
     assert not store.exists()
+
+
+def test_a_dry_run_is_a_record_or_a_line(
+    store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.verbs.dry_run._measure", lambda asked, how: lambda cell: 6.0)
+    assert train(store, "--dry-run", "--format", "json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["to_train"], len(told["cells"]), told["seconds"]) == (2, 2, 2 * 8 * 6.0)
+    assert {cell["state"] for cell in told["cells"]} == {"missing"}
+    for verb in (["run", "table1"], ["compare", "mpbn", "--on", "table1"]):
+        assert run(store, *verb, "--preset", "smoke", "--dry-run", "--format", "csv") == 2
+        out, error = capsys.readouterr()
+        assert not out and error.endswith("a dry run is not told as csv; leave out --format, or take json\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "advice"),
+    [
+        (["table", "figure2", "--preset", "smoke"], "figure figure2 --preset smoke --store {}"),
+        (["figure", "table1", "--seeds", "0"], "table table1 --store {}"),
+        (["compare", "mpbn", "--on", "inline", "--preset=cpu"],
+         "compare METHOD.py --on table1 --place inline --preset cpu --store {}"),
+        (["status"], "run table1 --preset smoke --store {}"),
+    ],
+)  # fmt: skip
+def test_what_is_to_be_typed_has_what_was_given(
+    typed: list[str], advice: str, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(store, *typed)
+    said = "".join(capsys.readouterr()).splitlines()
+    assert any(line.endswith(f"type: python -m harness {advice.format(store)}") for line in said), said
 
 
 def test_status_of_an_empty_store_says_how_to_begin(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 import shlex
 from collections.abc import Collection, Sequence
@@ -10,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, NoReturn
 
 from harness.arguments.verbs import KINDS, NARROWED, VERBS
-from harness.errors import UserError, did_you_mean
+from harness.errors import UserError, UserErrors, did_you_mean
 from harness.requests import Request, Version
 
 __all__ = ["KINDS", "build", "parse"]
@@ -60,6 +61,25 @@ def parse(arguments: Sequence[str]) -> Request:
     given = vars(namespace)
     narrowed = {name: given[name] for name in NARROWED if given.get(name)}
     return _decoded(VERBS[namespace.verb].request, {**given, "words": tuple(arguments), "narrowed": narrowed})
+
+
+CARRIED = ("--preset", "--protocol", "--store", "--data", "--plugin")
+
+
+def carrying(error: UserError, given: Sequence[str]) -> UserError:
+    """The command that an error says to type, with what was given of where things are and which they are."""
+    if isinstance(error, UserErrors):
+        return error
+    words = error.to_type.split()
+    if words[:4] != ["type:", "python", "-m", "harness"] or "..." in words:
+        return error
+    known = build()[1][words[4]].options() if words[4] in VERBS else []
+    added = []
+    for word, value in itertools.pairwise([*given, ""]):
+        option, equals, said = word.partition("=")
+        if option in CARRIED and option in known and option not in words:
+            added += [option, said if equals else value]
+    return UserError(error.what, error.where, f"{error.to_type} {shlex.join(added)}" if added else error.to_type)
 
 
 def _before_the_verb(arguments: Sequence[str], verbs: Collection[str]) -> None:

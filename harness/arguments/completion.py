@@ -29,6 +29,7 @@ PLACES = {
     "FILE": "FILE",
     "METHOD.py": "FILE",
     "FILE.py|PACKAGE": "FILE",
+    "FILE.toml|FILE.py": "FILE",
 }
 """Metavar -> what shtab calls it."""
 

@@ -12,7 +12,7 @@ from harness.errors import UserError
 from harness.plan import plan_cells, state, stored_data
 from harness.requests import Export
 from harness.store import Store
-from harness.verbs import session
+from harness.verbs import elsewhere, session
 
 Tell = Callable[[str], None]
 
@@ -33,16 +33,16 @@ def _records(request: Export) -> tuple[list[Path], tuple[UserError, ...]]:
     else:
         plans = (plan_cells(list(store.cells())),)
     states = [state(plan, store) for plan in plans]
+    problems = (*store.problems, *elsewhere.told(request.asked, plans, store))
     if request.format == "latex":
         paths = records.write_latex(plans, [each.outcomes for each in states], request.out)
-        return paths, store.problems
+        return paths, problems
     outcomes = {key: outcome for each in states for key, outcome in each.outcomes.items()}
     cells = dict.fromkeys(cell for plan in plans for cell in plan.cells)
     if not cells:
-        raise UserError(
-            "has no cells yet", str(request.asked.store), "train some: python -m harness run table1 --preset smoke"
-        )
-    return records.write([(c, outcomes.get(c.key)) for c in cells], request.out, request.format), store.problems
+        advice = f"train some: python -m harness run table1 --preset smoke{request.asked.where()}"
+        raise UserError("has no cells yet", str(request.asked.store), advice)
+    return records.write([(c, outcomes.get(c.key)) for c in cells], request.out, request.format), problems
 
 
 def _network(request: Export, tell: Tell) -> tuple[list[Path], tuple[UserError, ...]]:

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from harness.spec import Cell
 from harness.store import Store
@@ -38,8 +39,9 @@ class Past:
 def past(cells: Iterable[Cell], store: Store, place: Place) -> dict[Cell, Past]:
     """By cell; those of which nothing is known are absent.
 
-    Results of the same shape (seed aside), made on the same kind of device, come first; else the nearest cell of the
-    same architecture and data set counts, scaled by the work: epochs, samples, timesteps, pixels, channels.
+    Results of the same shape (seed aside), made on the same kind of device, come first; else those of the nearest
+    shape of the same architecture and data set count, scaled by the work: epochs, samples, timesteps, pixels,
+    channels. Of several the median: one that shared its machine with others says nothing of the next.
     """
     known: dict[tuple[str, str], list[Result]] = defaultdict(list)
     for result in store.results():
@@ -64,13 +66,15 @@ def _past(shape: Cell, results: Sequence[Result], store: Store, place: Place) ->
         seconds = [result.seconds * _sharing(result.environment, place) for result in same]
         count = "1 result" if len(same) == 1 else f"{len(same)} results"
         where = "there" if at_home else f"on {same[0].environment.get('device')}"
-        return Past(seconds=sum(seconds) / len(same), bytes=_bytes(same[0].cell, store), source=f"{count} {where}")
+        return Past(seconds=median(seconds), bytes=_bytes(same[0].cell, store), source=f"{count} {where}")
     nearest = min(results, key=lambda result: _distance(result, shape), default=None)
     if nearest is None or (scale := _scale(nearest, shape)) is None:
         return None
-    seconds = nearest.seconds * scale * _sharing(nearest.environment, place)
+    alike = [result for result in results if _shape(result.cell) == _shape(nearest.cell)]
+    seconds = median(result.seconds * _sharing(result.environment, place) for result in alike) * scale
     label = nearest.cell.label.rpartition("/")[0]
-    source = f"scaled by {scale:.3g} from {label}"
+    count = "" if len(alike) == 1 else f" ({len(alike)} results)"
+    source = f"scaled by {scale:.3g} from {label}{count}"
     return Past(seconds=seconds, bytes=_bytes(nearest.cell, store), source=source)
 
 

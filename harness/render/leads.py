@@ -92,7 +92,7 @@ def _pairs(plan: Plan) -> Iterator[tuple[Line, Line]]:
         if line.cells:
             settings.setdefault((_setting(line.row), line.row.change.text), []).append(line)
     for rows in settings.values():
-        first = max(rows, key=_rank)
+        first = max(reversed(rows), key=_rank)  # of equals the last: the base comes first
         yield from ((first, other) for other in rows if other is not first)
 
 

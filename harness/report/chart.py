@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from harness.report.markup import Html, element, joined
-from harness.report.plots import offered
+from harness.report.plots import offered, own
 from harness.report.scale import step_of
 from harness.store.result import Result
 
@@ -60,12 +60,16 @@ def curves(results: Sequence[Result]) -> Html | None:
         "svg",
         *_grid(axes, step),
         *lines,
-        class_="chart",
+        class_=f"chart {own(results[0].cell.method)}",
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
         aria_label=_told(results, mean),
     )
-    figure = element("figure", drawn, element("figcaption", _legend(len(tests), bool(mean), bool(train))))
+    figure = element(
+        "figure",
+        drawn,
+        element("figcaption", _legend(len(tests), bool(mean), bool(train), own(results[0].cell.method))),
+    )
     cell = results[0].cell
     name = f"{cell.method}-{cell.architecture}-{cell.dataset}-T{cell.timesteps}"
     return offered(figure, _numbers(results), name, f"curves of {name}")
@@ -82,10 +86,10 @@ def _numbers(results: Sequence[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _legend(count: int, mean: bool, train: bool) -> Html:
+def _legend(count: int, mean: bool, train: bool, colour: str) -> Html:
     def key(kind: str, text: str) -> Html:
         line = element("path", class_=kind, d="M0 5H24")
-        svg = element("svg", line, class_="key", viewBox="0 0 24 10", aria_hidden="true")
+        svg = element("svg", line, class_=f"key {colour}", viewBox="0 0 24 10", aria_hidden="true")
         return element("span", svg, text)
 
     parts = [key("seed", "test accuracy, one seed")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -26,12 +26,15 @@ BENCHES = Path("results/bench")
 """Where `report` looks for them unless it is told otherwise."""
 
 
-def document(found: Found) -> str:
-    """The HTML file as text."""
+def document(found: Found, step: Callable[[str], None] = lambda what: None) -> str:
+    """The HTML file as text; `step` is told of each picture before it is drawn."""
     taken: set[str] = set()
     tables = [_table(found, sight, _anchor(sight.name, taken)) for sight in found.tables]
     claims = _claims(found, _anchor("claims", taken))
-    figures = [picture(sight, _anchor(f"figure {sight.name}", taken)) for sight in found.figures]
+    figures = []
+    for sight in found.figures:
+        step(f"drawing {sight.name}")
+        figures.append(picture(sight, _anchor(f"figure {sight.name}", taken)))
     return Template(_form("html")).substitute(
         title=joined(f"Does the number hold? {found.paper.title}"),
         style=_form("css"),

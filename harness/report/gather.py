@@ -12,6 +12,7 @@ from harness.forecast.history import Past, Place, past
 from harness.measure import probing
 from harness.measure.spec import Benched
 from harness.plan import Line, Plan, State, data_of, parse_only, plan, state
+from harness.render.claims import claims_page
 from harness.render.page import Page
 from harness.requests import Asked, Claims, Report
 from harness.spec import Cell, Figure, Preset, Protocol
@@ -20,7 +21,7 @@ from harness.stats import Outcome, RowSummary, summarise
 from harness.store import Store
 from harness.store.probes import Probes
 from harness.store.result import Failure, Result
-from harness.verbs import ledger, session
+from harness.verbs import elsewhere, ledger, session
 from harness.verbs.standings import command
 
 
@@ -104,11 +105,12 @@ def gather(request: Report) -> Found:
     store = Store(asked.store)
     sights = list(_sights(asked, store))
     # Claims compare rows of several tables: `--only`, which may leave none of one of them, is not for them.
-    (claims,), problems = ledger.pages(Claims(asked=replace(asked, only=()), bench=request.bench))
+    held = ledger.ledger(Claims(asked=replace(asked, only=()), bench=request.bench))
+    problems = (*store.problems, *held.problems, *elsewhere.told(asked, [sight.plan for sight in sights], store))
     found = Found(
         tables=tuple(sight for sight in sights if not isinstance(sight.plan.table, Figure)),
         figures=tuple(sight for sight in sights if isinstance(sight.plan.table, Figure)),
-        claims=claims,
+        claims=claims_page(held.chosen, held.printed, held.measured, protocol=held.protocol, preset=held.preset),
         benches=recorded(request.bench)[0],
         past={},
         paper=tables.load_paper(),
@@ -116,7 +118,7 @@ def gather(request: Report) -> Found:
         preset=session.load_preset(asked.preset),
         shown=_published(asked),
         bench=Path(published(request.bench)),
-        problems=tuple({str(problem): problem for problem in (*store.problems, *problems)}.values()),
+        problems=tuple({str(problem): problem for problem in problems}.values()),
     )
     gpu = any(result.environment.get("device") not in ("cpu", None) for result in found.results)
     return replace(found, past=past(found.unfinished, store, Place(cluster="", gpu=gpu)))
@@ -145,7 +147,7 @@ def _sights(asked: Asked, store: Store) -> Iterator[Sight]:
     refused: list[UserError] = []
     some = False
     for name in named or [*_printed_first(tables.table_names()), *_printed_first(tables.figure_names())]:
-        table = tables.load(name)
+        table = session.loaded(name, context)
         try:
             made = plan(table, context, only=only, identify=identify)
         except UserError as error:  # another table may have what this one lacks

@@ -13,7 +13,7 @@ from harness.render.answer import answer
 from harness.render.leads import Lead, leads
 from harness.report.gather import Found
 from harness.report.markup import Html, element
-from harness.report.plots import offered
+from harness.report.plots import offered, own
 from harness.report.scale import step_of
 
 WIDTH, ROW, SIDE, FOOT = 360, 40, 14, 30
@@ -63,7 +63,10 @@ def _drawing(drawn: Sequence[Lead], names: Sequence[str]) -> Html:
     return element(
         "svg",
         *_ground(axis, len(drawn) * ROW),
-        *(part for i, one in enumerate(drawn) for part in _row(one, names[i], i * ROW, axis)),
+        *(
+            element("g", *_row(one, names[i], i * ROW, axis), class_=own(one.cells[0][0].method))
+            for i, one in enumerate(drawn)
+        ),
         class_="forest",
         viewBox=f"0 0 {WIDTH} {high}",
         role="img",

@@ -12,6 +12,7 @@ from harness.report.plots import offered
 COLOURS = {
     "#ffffff": "--paper", "white": "--paper", "#000000": "--ink", "#595959": "--quiet", "#e5e5e5": "--rule",
     "#0072b2": "--series-1", "#d55e00": "--series-2", "#009e73": "--series-3", "#cc79a7": "--series-4",
+    "#56b4e9": "--series-5", "#e69f00": "--series-6",
 }  # fmt: skip
 """As they are drawn -> what `page.css` calls them; others stay."""
 SMALLEST, LARGEST = 16, 8

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from harness.report.markup import Html, element
+from harness.tables import looks
+
+COLOURS = 7
+
+
+def own(method: str) -> str:
+    """The class of what is drawn of a method, for its colour; one without a colour of its own has that of ink."""
+    return f"own-{looks().get(method, COLOURS - 1) % COLOURS + 1}"
 
 
 def link(anchor: str, text: str, what: str) -> Html:

@@ -19,7 +19,7 @@ from baselines import kernels
 from baselines import remains as inference
 from baselines.network import Network
 from baselines.recompute import Recompute
-from harness import durable, environment, opened
+from harness import durable, environment, opened, plugins
 from harness.data import Data, load
 from harness.errors import UserError
 from harness.identity import code
@@ -267,6 +267,8 @@ def describe_failure(cell: Cell, error: Exception) -> Failure:
     """Kind, one-line reason and traceback of what stopped a cell."""
     expected = isinstance(error, Diverged | FoldFailed)
     reason = str(error) if expected or isinstance(error, PeerFailed) else f"{type(error).__name__}: {error}"
+    if not expected and (line := plugins.own_line(error)):
+        reason += f" ({line})"
     return Failure(
         cell=cell,
         kind="diverged" if isinstance(error, Diverged) else "fold" if isinstance(error, FoldFailed) else "error",

@@ -94,7 +94,7 @@ def answer(request: Compare, seen: session.Seen, tell: Callable[[str], None] = l
 def _pairing(request: Compare, identify: Identify) -> Pairing:
     context = session.context_for(request.asked)
     methods = _methods(request.method)
-    table = tables.load_table(request.table)
+    table = session.loaded(request.table, context, tables.load_table)
     return pairing(table, methods, context, parse_only(request.asked.only), identify)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from harness import clusters, environment
 from harness.amounts import duration
@@ -23,8 +23,31 @@ from harness.verbs.run import Make, Say, remotely
 from harness.verbs.session import all_cells, at_hand, plans_of
 
 
-def dry_run(asked: Asked, how: How, say: Say, make: Make | None = None) -> str:
-    """The cells, what is done, how long the rest will take, and in how much memory."""
+@dataclass(frozen=True, kw_only=True)
+class Foretold:
+    cells: tuple[tuple[str, str, str, str], ...]
+    """Of each: where it stands, key, name, a line about it."""
+    to_train: int
+    lines: tuple[str, ...]
+    """What the rest will take, for people."""
+    seconds: float | None = None
+    """Of the clock on the wall; None where it is not known, or asked of a cluster."""
+
+    @property
+    def text(self) -> str:
+        counted = f"{len(self.cells)} cells, {self.to_train} to train"
+        return "\n".join([*([columns(self.cells)] if self.cells else []), counted, *self.lines])
+
+    @property
+    def record(self) -> dict[str, object]:
+        cells = [dict(zip(("state", "key", "label", "detail"), row, strict=True)) for row in self.cells]
+        return {"cells": cells, "to_train": self.to_train, "seconds": self.seconds, "told": self.lines}
+
+
+def dry_run(
+    asked: Asked, how: How, say: Say, make: Make | None = None, step: Callable[[str], None] = lambda what: None
+) -> Foretold:
+    """The cells, what is done, how long the rest will take, and in how much memory; `step`: told what is timed."""
     sending = remotely(asked, how) if how.on not in clusters.HERE else None
     asked = replace(asked, data=sending.data_root) if sending is not None else asked
     store, missing = Store(asked.store), dict[str, UserError]()
@@ -39,18 +62,16 @@ def dry_run(asked: Asked, how: How, say: Say, make: Make | None = None) -> str:
         known.check(plans)
     able = [cell for cell in todo if cell.dataset not in missing]
     say([*missing.values(), *store.problems, *remainder.problems(able, asked.data).values()])
-    lines = [f"{len(rows)} cells, {len(todo)} to train"]
     if sending is not None:
-        lines.append(f"profile {sending.profile.name}: {sending.source}")
-        return "\n".join(
-            [columns(rows), *lines, *remote.needs(todo, sending, name), *remote.preview(able, store, sending, name)]
-        )
+        profile = f"profile {sending.profile.name}: {sending.source}"
+        lines = (profile, *remote.needs(todo, sending, name), *remote.preview(able, store, sending, name))
+        return Foretold(cells=tuple(rows), to_train=len(todo), lines=lines)
     environment.limit_threads(how.threads)
     default = launch.default_jobs(how.on, environment.gpus(), how.threads)
     jobs = min(how.jobs or default, max(1, len(able)))
     here = _device(jobs)
     small = [cell for cell in able if fits(_total(cell, cell.recipe.batch, how.recompute), here.gib)]
-    expected = forecast(small, _measure(asked, how), jobs)
+    expected, lines = forecast(small, _measure(asked, how, step), jobs), list[str]()
     if expected.costs:
         lines.append(f"about {duration(expected.wall_seconds)} with {jobs} at once, by a few steps of each shape here:")
         costs = [
@@ -58,11 +79,13 @@ def dry_run(asked: Asked, how: How, say: Say, make: Make | None = None) -> str:
         ]
         lines.append(columns(costs, indent="  "))
     lines += memory(todo, _total, here, how.recompute, name)
-    return "\n".join([columns(rows), *lines] if rows else lines)
+    seconds = expected.wall_seconds if expected.costs else None
+    return Foretold(cells=tuple(rows), to_train=len(todo), lines=tuple(lines), seconds=seconds)
 
 
-def _measure(asked: Asked, how: How) -> Callable[[Cell], float]:
+def _measure(asked: Asked, how: How, step: Callable[[str], None]) -> Callable[[Cell], float]:
     def measure(cell: Cell) -> float:
+        step(f"timing a few steps of {without_seed(cell.label)}")
         from harness.train.worker import time_step
 
         return time_step(cell, asked.data, recompute=how.recompute)

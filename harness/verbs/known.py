@@ -1,19 +1,43 @@
-"""Every name that a recipe holds, and every amount, before anything is trained by it: not in each job, hours later."""
+"""Every name that a table of a user's own or a recipe holds, and every amount, before anything is trained by it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness import checks, data
+import baselines
+from harness import checks, data, tables
 from harness.errors import UserError, UserErrors, did_you_mean
-from harness.plan import Plan
-from harness.spec import Recipe, Row
+from harness.plan import Context, Plan
+from harness.spec import Figure, Recipe, Row, Table
 
 
 def check(plans: Sequence[Plan]) -> None:
     """Raises UserErrors that name table and row. Imports torch: the parts that are named need it."""
     if found := [problem for plan in plans for problem in _problems(plan)]:
         raise UserErrors(found)
+
+
+def rows(table: Table | Figure, context: Context) -> None:
+    """Raises UserErrors for names that nothing has: no registry, nor the paper, whose rows may wait for theirs."""
+    numbered = enumerate(table.row, start=1)
+    if found := [problem for number, row in numbered for problem in _unknown(number, row, table, context)]:
+        raise UserErrors(found)
+
+
+def _unknown(number: int, row: Row, table: Table | Figure, context: Context) -> Iterator[UserError]:
+    where = f"{table.name}: row {number}"
+    kinds = {"method": baselines.METHODS, "architecture": baselines.ARCHITECTURES, "dataset": data.names()}
+    for kind, known in kinds.items():
+        name = getattr(row, kind)
+        if name not in known and name not in tables.printed(kind):
+            written = "; or write it: new method, then --plugin FILE.py" if kind == "method" else ""
+            yield UserError(f"unknown {NAMED.get(kind, kind)} `{name}`", where, did_you_mean(name, known) + written)
+    if row.dataset in data.names() and row.dataset not in context.protocol.recipe:
+        advice = f"add a block [recipe.{row.dataset}] (epochs, batch, ...) to a copy of it, and give --protocol FILE"
+        yield UserError(f"protocol {context.protocol.name} has no recipe for `{row.dataset}`", where, advice)
+
+
+NAMED = {"dataset": "data set"}
 
 
 def _problems(plan: Plan) -> Iterator[UserError]:

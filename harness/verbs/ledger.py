@@ -29,6 +29,7 @@ from harness.statements.spec import Costs, Flatter
 from harness.store import Store
 from harness.store.result import Failure, Result
 from harness.tables import figure_names, load_figure
+from harness.verbs import elsewhere
 from harness.verbs.session import context_for
 from harness.verbs.standings import command
 
@@ -58,14 +59,15 @@ def pages(request: Claims) -> tuple[list[Page], tuple[UserError, ...]]:
 
     found = ledger(request)
     said = {"protocol": found.protocol, "preset": found.preset}
+    hint = elsewhere.told(request.asked, tuple(found.evidence.plans.values()), Store(request.asked.store))
     if not request.explain:
-        return [claims_page(found.chosen, found.printed, found.measured, **said)], found.problems
+        return [claims_page(found.chosen, found.printed, found.measured, **said)], (*found.problems, *hint)
     told = []
     for claim in found.chosen:
         measured = found.measured[claim.name]
         typed = commands(claim, measured, found.evidence, request.asked)
         told.append(explained(claim, found.printed[claim.name], measured, typed, **said))
-    return told, found.problems
+    return told, (*found.problems, *hint)
 
 
 def ledger(request: Claims) -> Ledger:

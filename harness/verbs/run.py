@@ -81,7 +81,7 @@ def submit(asked: Asked, how: How, say: Say, tell: Tell, make: Make | None = Non
         ended = _follow(sent.under_way, plans, store, sending)
         remote.tidy(store, wait=True)
     elif sent.under_way:
-        tell("the jobs go on without this terminal; how they fare: python -m harness status")
+        tell(f"the jobs go on without this terminal; how they fare: python -m harness status{asked.where()}")
     return _seen_again(plans, asked, how, ended, problems, 0 if how.wait else len(sent.under_way))
 
 
@@ -141,7 +141,9 @@ def _launch(cells: Sequence[Cell], plans: Sequence[Plan], store: Store, asked: A
         gpus=gpus if how.on == "local" else (),
     )
     console = Console(stderr=True)
-    with Monitor(cells, len(all_cells(plans)) - len(cells), store, jobs, console, naming(plans)) as monitor:
+    with Monitor(
+        cells, len(all_cells(plans)) - len(cells), store, jobs, console, naming(plans), all_cells(plans)
+    ) as monitor:
         return launch.run(cells, store, chosen, monitor.watch)
 
 
@@ -179,7 +181,7 @@ def _follow(cells: Sequence[Cell], plans: Sequence[Plan], store: Store, sending:
 
     at_once = min(len(cells), sending.profile.parallel * sending.profile.pack)
     done, console = len(all_cells(plans)) - len(cells), Console(stderr=True)
-    with Monitor(cells, done, store, at_once, console, naming(plans)) as monitor:
+    with Monitor(cells, done, store, at_once, console, naming(plans), all_cells(plans)) as monitor:
         return remote.follow(cells, store, monitor.watch)
 
 
@@ -195,15 +197,16 @@ def _seen_again(
     again = Store(asked.store)  # forgets what was said of files that were moved aside since
     states = tuple(state(plan, again) for plan in plans)
     errors = dict.fromkeys(text.removeprefix("error: ") for text in ended.values() if text.startswith("error: "))
-    said = [*problems, *again.problems, *(UserError(line) for line in errors), *_failed(states, asked, how)]
+    said = [*problems, *again.problems, *(UserError(line) for line in errors), *_failed(states, asked, how, again)]
     if blocked := sum(text == "blocked" for text in ended.values()):
         said.append(UserError(f"{amounts.count(blocked, 'cell')} blocked: what they begin from has no result"))
     return Seen(plans=plans, states=states, problems=tuple(said), under_way=under_way)
 
 
-def _failed(states: Sequence[State], asked: Asked, how: How) -> list[UserError]:
-    failed = len(dict.fromkeys(cell for s in states for cell in s.failed))
+def _failed(states: Sequence[State], asked: Asked, how: How, store: Store) -> list[UserError]:
+    failed = list(dict.fromkeys(cell for s in states for cell in s.failed))
+    if not failed:
+        return []
     again = asked.command if how.retry else f"{asked.command} --retry failed"
-    return (
-        [UserError(f"{amounts.count(failed, 'cell')} failed", to_type=f"to try again, type: {again}")] if failed else []
-    )
+    log = f"log: {store.log(failed[0])}" if len(failed) == 1 else f"logs: {store.log(failed[0])}, ..."
+    return [UserError(f"{amounts.count(len(failed), 'cell')} failed; {log}", to_type=f"to try again, type: {again}")]

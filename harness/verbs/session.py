@@ -19,13 +19,13 @@ from harness.plan import (
     parse_only,
     plan,
     plan_cells,
-    state,
     stored_data,
 )
 from harness.plugins import load_plugins
 from harness.requests import Asked
 from harness.spec import OFFICIAL, Cell, Figure, Preset, Protocol, Table
 from harness.store import Store
+from harness.verbs import known
 from harness.verbs.show import cell_folder, find_cell
 
 LABEL = re.compile(r".+/T\d+/seed\d+")
@@ -54,16 +54,6 @@ Load = Callable[[str], Table | Figure]
 """What a target that is no cell may be."""
 
 
-def look(asked: Asked, load: Load) -> Seen:
-    """For `table` and `figure`: nothing is trained, and no data need be at hand."""
-    store = Store(asked.store)
-    missing: dict[str, UserError] = {}
-    identify = at_hand(asked.data, store, missing) if asked.data else stored_data(store)
-    plans = plans_of(asked, store, identify, load)
-    states = tuple(state(plan, store) for plan in plans)
-    return Seen(plans=plans, states=states, problems=store.problems)
-
-
 def at_hand(root: Path | None, store: Store, missing: dict[str, UserError]) -> Identify:
     """The samples that are here; for a data set that is not, what the store has, and the reason goes into `missing`."""
 
@@ -85,8 +75,16 @@ def plans_of(asked: Asked, store: Store, identify: Identify, load: Load = tables
     context, only = context_for(asked), parse_only(asked.only)
     named = [name for name in asked.targets if not _is_cell(name, store)]
     cells = [_cell(name, store) for name in asked.targets if name not in named]
-    made = [plan(load(name), context, only=only, identify=identify) for name in named]
+    made = [plan(loaded(name, context, load), context, only=only, identify=identify) for name in named]
     return (*made, plan_cells(cells)) if cells else tuple(made)
+
+
+def loaded(name: str, context: Context, load: Load = tables.load) -> Table | Figure:
+    """A user's own table is held against what there is, like everything else. Raises UserError, UserErrors."""
+    table = load(name)
+    if tables.is_path(name):
+        known.rows(table, context)
+    return table
 
 
 def _is_cell(name: str, store: Store) -> bool:

@@ -1,10 +1,10 @@
-"""What `status` looks at: every table that was begun, or those asked for, with the store and the queue of each cell."""
+"""What `status` looks at: what was asked for in this store, or tables that are named, with the queue of each cell."""
 
 from __future__ import annotations
 
 import itertools
 import shlex
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness import tables
@@ -14,11 +14,12 @@ from harness.jobs.fronts import fronts
 from harness.jobs.queue import Queue, Task
 from harness.plan import Plan, data_of, parse_only, plan, plan_cells
 from harness.plugins import load_plugins
-from harness.requests import Asked
+from harness.requests import SEEDS, Asked
 from harness.spec import Cell
 from harness.store import Store
+from harness.verbs import elsewhere
 from harness.verbs.entry import Sight
-from harness.verbs.session import PROTOCOL, context_of, load_preset
+from harness.verbs.session import PROTOCOL, context_of, load_preset, loaded
 from harness.verbs.status import Standing
 
 
@@ -31,22 +32,27 @@ class Look:
     """Files that cannot be read, clusters that cannot be asked."""
 
     @property
+    def failed(self) -> bool:
+        return any(standing.counts["failed"] for standing in self.standings)
+
+    @property
     def going(self) -> bool:
         """Something runs, or waits in a queue."""
         return any(standing.going for standing in self.standings)
 
 
 def look(asked: Asked) -> Look:
-    """The tables asked for; without any, all that was begun, under every protocol and preset. Raises UserError."""
+    """The tables named; without any, all cells that were ever asked for here, by their tables. Raises UserError."""
     jobs = queue.look(asked.store)  # before the store: a job that is gone by then has left its result there
     store = Store(asked.store)
     begun = list(store.cells())
-    planned = list(_plans(asked, begun))
+    planned = list(_plans(asked, begun) if asked.targets else _covering(_plans(asked, begun), asked, begun))
     if not asked.targets and not asked.only:
         planned += _of_no_table([made for made, _ in planned], begun)
     found = _standings(planned, store, jobs, asked)
     shown = tuple(standing for standing in found if standing.begun or asked.targets)
-    return Look(standings=shown, problems=(*store.problems, *jobs.problems))
+    hint = elsewhere.told(asked, [made for made, _ in planned], store) if asked.targets else ()
+    return Look(standings=shown, problems=(*store.problems, *jobs.problems, *hint))
 
 
 def command(name: str, plan: Plan, asked: Asked) -> str:
@@ -64,11 +70,50 @@ def _plans(asked: Asked, begun: Sequence[Cell]) -> Iterator[tuple[Plan, str]]:
     if not asked.protocol and not asked.targets:
         protocols = tables.protocol_names()
     plugins, identify, only = load_plugins(asked.plugin), data_of(begun), parse_only(asked.only)
-    loaded = [(name, tables.load(name)) for name in asked.targets or tables.table_names()]
-    for (name, table), protocol, preset in itertools.product(loaded, protocols, presets):
-        context = context_of(tables.load_protocol(protocol), load_preset(preset), asked.seeds, plugins)
-        made = plan(table, context, only=only, identify=identify)
+    seeds = asked.seeds if asked.targets or asked.seeds != SEEDS else tuple(sorted({cell.seed for cell in begun}))
+    names = asked.targets or tables.table_names()
+    for name, protocol, preset in itertools.product(names, protocols, presets):
+        context = context_of(tables.load_protocol(protocol), load_preset(preset), seeds, plugins)
+        made = plan(loaded(name, context), context, only=only, identify=identify)
         yield made, command(name, made, asked)
+
+
+def _covering(planned: Iterable[tuple[Plan, str]], asked: Asked, begun: Sequence[Cell]) -> Iterator[tuple[Plan, str]]:
+    """As few tables as have all of the cells, those that they fill most of first; of each, these cells alone.
+
+    Tables share rows: one that has nothing of its own was not asked for.
+    """
+    keys = {cell.key for cell in begun}
+    candidates = [(made, typed, {cell.key for cell in made.cells}) for made, typed in planned]
+    left = set(keys)
+    while candidates:
+        made, typed, found = max(candidates, key=lambda one: (len(one[2] & left), -len(one[2])))
+        if not found & left:
+            return
+        part = _narrowed(made, keys)
+        yield part, typed + _selection(made, part)
+        left -= found
+        candidates = [one for one in candidates if one[2] & left]
+
+
+def _narrowed(made: Plan, keys: Collection[str]) -> Plan:
+    lines = (replace(line, cells=tuple(cell for cell in line.cells if cell.key in keys)) for line in made.lines)
+    return replace(made, lines=tuple(line for line in lines if line.cells))
+
+
+def _selection(whole: Plan, part: Plan) -> str:
+    """What selects these rows and seeds of the table, where options can say it; else nothing."""
+    seeds = sorted({cell.seed for cell in part.cells})
+    chosen = "" if tuple(seeds) == SEEDS else f" --seeds {','.join(map(str, seeds))}"
+    numbers = {line.number for line in part.lines}
+    trained = [line for line in whole.lines if line.cells]
+    if len(part.lines) == len(trained):
+        return chosen
+    for key in ("timesteps", "method", "dataset", "architecture"):
+        values = dict.fromkeys(str(getattr(line.row, key)) for line in part.lines)
+        if {line.number for line in trained if str(getattr(line.row, key)) in values} == numbers:
+            return f" --only '{key}={'|'.join(values)}'{chosen}"
+    return chosen
 
 
 def _of_no_table(planned: Sequence[Plan], begun: Sequence[Cell]) -> list[tuple[Plan, str]]:

@@ -71,8 +71,12 @@ def details(standing: Standing, *, every: bool) -> list[tuple[str, ...]]:
     """Cells that run or need somebody, with what matters of each; with `every`, all of them."""
     chosen = [entry for entry in standing.entries if every or entry.notable]
     chosen.sort(key=lambda entry: ORDER.index(entry.kind))
-    name = naming([standing.plan])
-    rows = [(entry.kind, entry.cell.key, name(entry.cell), entry.text) for entry in chosen]
+    name, told = naming([standing.plan]), dict[str, Entry]()
+    rows = []
+    for entry in chosen:
+        first = told.setdefault(entry.reason, entry) if entry.kind == "failed" else entry
+        text = entry.text if first is entry else f"the same; retry: {entry.retry}" if entry.retry else "the same"
+        rows.append((entry.kind, entry.cell.key, name(entry.cell), text))
     queued = [entry for entry in standing.entries if entry.kind == "queued"]
     return (
         rows if every or not queued else [*rows, ("queued", "", amounts.count(len(queued), "cell"), _waiting(queued))]

@@ -17,13 +17,15 @@ from outcomes import result
 from reader import Node, read
 from reported import finished, planned
 
-from harness import arguments, cli, tables
+from harness import arguments, cli, requests, tables
 from harness.amounts import duration
 from harness.cli import main
 from harness.forecast.history import Place, past
 from harness.measure.spec import Benched
 from harness.store import Store
 from harness.verbs import session
+
+ROOT = Path(__file__).parents[2]
 
 HOSTILE = """</script><script>alert("$title")</script><img src=x onerror='alert(1)'> & ${style} "'"""
 
@@ -175,7 +177,7 @@ def test_other_tables_are_shown_once_they_have_results(tmp_path: Path) -> None:
     Store(tmp_path / "runs").write_result(finished(own, 60.0))
     anchors = [n.attributes["id"] for n in report(tmp_path / "runs", "--preset", "cpu").find("details", class_="table")]
     assert anchors[:6] == [f"table{n}" for n in range(1, 7)] and "ambiguities" in anchors
-    empty = report(tmp_path / "none", "--preset", "cpu")
+    empty = report(tmp_path / "none", "--preset", "cpu", "--replace")
     assert "ambiguities" not in [node.attributes["id"] for node in empty.find("details", class_="table")]
 
 
@@ -186,7 +188,7 @@ def test_the_figures_that_results_alone_can_tell_are_there_those_of_the_paper_fi
     for name in ("figure-rates", "figure-inflation"):
         (svg,) = page.by_id(name).find("svg", class_="figure")
         assert svg.attributes["role"] == "img" and svg.attributes["aria-label"]
-    assert "0.00 (n = 2 of 3)" in page.by_id("figure-inflation").text
+    assert "added nothing: in all" in page.by_id("figure-inflation").text
 
 
 def test_benches_are_shown_with_interval_verdict_and_machine(page: Node) -> None:
@@ -306,6 +308,30 @@ def test_bad_input_is_one_line_and_2(
     assert main(["report", *typed.split(), "--store", str(tmp_path), *out]) == cli.BAD_INPUT
     said = capsys.readouterr()
     assert message in said.err and said.err.count("\n") == 1 and said.out == ""
+
+
+def test_a_page_that_shows_more_is_not_replaced_unasked(
+    store: Path, bench: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, there = tmp_path / "r.html", file.read_text()
+    out.write_text(there)
+    typed = ["report", "--store", str(store), "--bench", str(bench), "--out", str(out)]
+    assert main(typed) == cli.BAD_INPUT
+    finished = re.findall(r"(\d+) of \d+ training runs", there)
+    said = capsys.readouterr()
+    assert f"r.html: shows {finished[0]} finished runs, this report would show 0; it was not replaced" in said.err
+    assert "type: python -m harness report --store" in said.err and said.err.count(" --preset cpu\n") == 1
+    assert not said.out and out.read_text() == there and int(finished[0]) > 0
+    assert main([*typed, "--preset", "cpu"]) == 0 and main([*typed, "--replace"]) == 0
+    assert "0 of " in re.findall(r"\d+ of \d+ training runs", out.read_text())[0]
+
+
+def test_the_page_that_is_written_by_default_is_nobodys(tmp_path: Path) -> None:
+    """`report` after the demo must not change a tracked file."""
+    out = requests.Report.out
+    tracked = subprocess.run(["git", "ls-files", out], cwd=ROOT, capture_output=True, text=True, check=True)
+    ignored = subprocess.run(["git", "check-ignore", "-q", out], cwd=ROOT, check=False)
+    assert not tracked.stdout and ignored.returncode == 0
 
 
 def test_only_leaves_the_tables_that_have_such_rows(tmp_path: Path) -> None:

@@ -71,6 +71,51 @@ def test_what_is_trained_already_is_printed(
     assert main(["run", *arguments, "--seeds", "1"]) == 2
 
 
+OWN = """
+name = "own"
+title = "Mine"
+[[row]]
+method = "mpnb"
+architecture = "resnet2O"
+dataset = "cifar1O"
+timesteps = 2
+[[row]]
+method = "spikenorm"
+architecture = "resnet20"
+dataset = "nmnist"
+timesteps = 2
+"""
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "table {}",
+        "run {} --dry-run",
+        "run {}",
+        "status {}",
+        "report {} --out r.html",
+        "compare mpbn --on {}",
+        "export {}",
+    ],
+)
+def test_a_users_table_is_held_against_what_there_is(
+    typed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.toml").write_text(OWN)
+    assert main([*typed.format("own.toml").split(), "--store", "runs"]) == 2
+    out, error = capsys.readouterr()
+    assert not out and error.splitlines() == [
+        "harness: own: row 1: unknown method `mpnb`; did you mean `mpbn`?; or write it: "
+        "new method, then --plugin FILE.py",
+        "harness: own: row 1: unknown architecture `resnet2O`; did you mean `resnet20`?",
+        "harness: own: row 1: unknown data set `cifar1O`; did you mean `cifar10`?",
+        "harness: own: row 2: protocol paper has no recipe for `nmnist`; "
+        "add a block [recipe.nmnist] (epochs, batch, ...) to a copy of it, and give --protocol FILE",
+    ]
+
+
 @pytest.mark.parametrize("target", ["table1", "ambiguities", "precision", "figure2"])
 @pytest.mark.parametrize("protocol", ["paper", "released"])
 def test_what_is_shipped_is_known(target: str, protocol: str, tmp_path: Path) -> None:

@@ -294,7 +294,7 @@ def test_a_damaged_record_is_told_and_left_out(
     record(tmp_path / "bench", bench("latency", "vanilla, folded", LATENCY))
     (tmp_path / "bench" / "broken.json").write_text('{"bench": "latency"')
     assert len(recorded(tmp_path / "bench")[0]) == 1 and recorded(tmp_path / "nowhere") == ((), ())
-    assert main(["claims", "fold-free", "--bench", "bench", "--store", "runs"]) == OK
+    assert main(["claims", "fold-free", "--preset", "cpu", "--bench", "bench", "--store", "runs"]) == OK
     said = capsys.readouterr()
     assert "holds" in said.out
     assert said.err.count("\n") == 1 and "broken.json: no record of a bench" in said.err

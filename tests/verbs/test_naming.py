@@ -84,9 +84,9 @@ def test_status_tells_them_apart(given: list[str], cells: list[Cell], capsys: py
     store.prepare()
     store.write_result(make_result(cells[1]))
     store.write_failure(make_failure(cells[2]))
-    assert main(["status", *given]) == 0
+    assert main(["status", *given]) == 1
     assert "mpbn/vgg11/digits/T2/seed0 (surrogate tanh)" in capsys.readouterr().out
-    assert main(["status", *given, "--format", "json"]) == 0
+    assert main(["status", *given, "--format", "json"]) == 1
     (table,) = json.loads(capsys.readouterr().out)
     assert {cell["key"]: cell["label"] for cell in table["cells"]}[cells[2].key].endswith("seed0 (surrogate tanh)")
 

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from fake_slurm import FakeSlurm
+from reported import planned
 from stand_in import make_cell, make_failure, make_result
 from tiny import harness, write_tiny
 
@@ -223,12 +225,41 @@ def test_what_needs_somebody_comes_first_and_nothing_is_counted_twice(store: Sto
 def test_a_users_table_is_found_by_what_it_left(tmp_path: Path, store: Store, capsys: pytest.CaptureFixture) -> None:
     """Without being named; and its failed cell's command can be typed as it stands."""
     store.write_failure(make_failure(make_cell(seed=7)))
-    assert main(["status", "--store", str(store.root)]) == 0
+    assert main(["status", "--store", str(store.root)]) == 1
     out = capsys.readouterr().out
     assert out.startswith("0 of 1 cells done, 1 failed")
     (command,) = re.findall(r"retry: python -m harness (.*)$", out, re.M)
     assert command == f"run {make_cell(seed=7).key} --retry failed --store {store.root}"
     assert arguments.parse(command.split()).how.retry == "failed"
+
+
+def test_the_same_failure_is_told_once(store: Store, capsys: pytest.CaptureFixture) -> None:
+    for seed in range(3):
+        store.write_failure(make_failure(make_cell(seed)))
+    store.write_failure(msgspec.structs.replace(make_failure(make_cell(3)), reason="another"))
+    assert main(["status", "--store", str(store.root)]) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  failed")]
+    said = [re.sub(r"[0-9a-f]{16}", "KEY", line.split("  ")[-1]) for line in lines]
+    retry = f"retry: python -m harness run KEY --retry failed --store {store.root}"
+    assert said.count(f"the same; {retry}") == 2 and sum("the loss became nan" in line for line in said) == 1
+    assert sum("another" in line for line in said) == 1 and len(lines) == 4
+
+
+def test_what_was_asked_for_is_shown_and_no_table_besides(
+    tmp_path: Path, store: Store, capsys: pytest.CaptureFixture
+) -> None:
+    """Other tables have rows of it, too: nobody began those."""
+    cells = [cell for cell in planned("table1", "smoke").cells if cell.timesteps == 1]
+    store.announce(cells)
+    for cell in cells[1:]:
+        store.write_result(make_result(cell))
+    assert main(["status", "--store", str(store.root)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{len(cells) - 1} of {len(cells)} cells done, 1 missing")
+    assert re.findall(r"^(\w+) +smoke +paper", out, re.M) == ["table1"]
+    (command,) = re.findall(r"train what is missing: python -m harness (.*)$", out, re.M)
+    asked = arguments.parse(shlex.split(command))
+    assert asked.asked.only == ("timesteps=1",) and asked.asked.targets == ("table1",)
 
 
 def test_the_place_of_the_last_jobs_is_in_what_to_type(tmp_path: Path, store: Store, fake: FakeSlurm) -> None:
