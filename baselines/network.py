@@ -152,7 +152,7 @@ class Network(nn.Module):
         watched = any(module._forward_hooks or module._forward_pre_hooks for module in first.modules())
         return isinstance(first.conv, nn.Conv2d) and not isinstance(first.conv, VolumeConv2d) and not watched
 
-    def inprecision_of(self, precision: str) -> Network:
+    def in_precision(self, precision: str) -> Network:
         """This network in `float32` or `float64`, or in float32 with convolutions and linear layers in `bfloat16`.
 
         Normalisations, potentials, thresholds and all statistics stay in float32 then.

@@ -139,7 +139,7 @@ def _train(method: str, recipe: Recipe) -> tuple[torch.nn.Module, list[float]]:
 
 def _begun(method: str, recipe: Recipe) -> dict[str, torch.Tensor] | None:
     """Weights of what cells of `method` begin from, fresh."""
-    if (origin := load_origins().get(method)) is None:
+    if (origin := load_origins().get(method)) is None or not origin.method:
         return None
     width = AWAKE["width"] if _converted(method) else WIDTH
     network = build(
