@@ -82,10 +82,10 @@ class Network(nn.Module):
         self, images: Tensor, first: int = 0, steps: int | None = None, *, showings: Tensor | None = None
     ) -> Tensor:
         """Currents (T·B, C, H, W), channels-last; of `steps` timesteps from `first` on, or of all."""
-        steps = self.timesteps if steps is None else steps
+        whole, steps = steps is None, self.timesteps if steps is None else steps
         if isinstance(self.method.encoder, Poisson):
             return _channels_last(self.method.encoder.at(images, first, steps, self.noise, showings))
-        shown = images if images.dim() == 4 else images[first : first + steps]
+        shown = images if whole or images.dim() == 4 else images[first : first + steps]
         return _channels_last(self.method.encoder(shown, steps))
 
     def walk(

@@ -291,10 +291,10 @@ def _cell(row: Row, seed: int, context: Context) -> Cell:
 def _beginning(row: Row, seed: int, recipe: Recipe, context: Context) -> Cell:
     """The cell of `row`, and before it the one that its method begins from."""
     begins, origin = context.origins.get(row.method), None
-    if begins is not None:
+    if begins is not None and begins.method:
         other = msgspec.structs.replace(row, method=begins.method, timesteps=begins.timesteps or row.timesteps)
         origin = _beginning(other, seed, begins.recipe.onto(recipe), context)
-        recipe = begins.after(recipe)
+    recipe = recipe if begins is None else begins.after(recipe)
     return context.stamp(
         Cell(
             method=row.method,

@@ -135,11 +135,12 @@ class Overlay(Spec, frozen=True):
 
 
 class Origin(Spec, frozen=True):
-    """What the cells of a method begin from (`tables/origins.toml`)."""
+    """What the cells of a method begin from, and what they cannot be trained without (`tables/origins.toml`)."""
 
-    method: str
+    method: str = ""
+    """Of the cell that is begun from; empty: from nothing."""
     timesteps: int | None = None
-    """Of the cell that is begun from; None: as many as the row's."""
+    """Its timesteps; None: as many as the row's."""
     recipe: Overlay = Overlay()
     """Laid over the row's recipe for the cell that is begun from."""
     own: Overlay = Overlay()

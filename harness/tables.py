@@ -38,7 +38,7 @@ class Names(Spec, frozen=True, kw_only=True):
 
 
 class Origins(Spec, frozen=True, kw_only=True):
-    """Which methods begin from the weights of another cell."""
+    """Which methods begin from the weights of another cell, or cannot be trained by the recipe that all rows share."""
 
     origin: dict[str, Origin]
 

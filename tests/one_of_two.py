@@ -64,10 +64,8 @@ def five_steps(method: str, group: Group) -> dict[str, Tensor]:
         (total,) = distributed.summed(group, [float(loss.detach()) * len(mine)])
         seen[f"{step} loss"] = torch.tensor(total / len(chosen), dtype=torch.float64)
         for name, parameter in network.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            assert parameter.grad is not None
-            seen[f"{step} gradient of {name}"] = parameter.grad.clone()
+            if parameter.grad is not None:
+                seen[f"{step} gradient of {name}"] = parameter.grad.clone()
         seen |= {f"{step} {name}": tensor.clone() for name, tensor in network.state_dict().items()}
     return seen
 

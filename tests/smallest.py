@@ -12,22 +12,25 @@ from baselines.architectures._resnet import same_size_stem
 from baselines.method import ConvNorm, Method, Parts
 from baselines.network import Network, at_first
 from baselines.parts.surrogates import STE
+from baselines.procedures.bptt import BPTT
 from harness.data import Data
 from harness.data.augment import chosen
 from harness.data.memory import MemorySplit, normalisation
 from harness.tables import load_origins
 
-SHAPE, CLASSES, TIMESTEPS = (2, 8, 8), 3, 2
+SHAPE, CLASSES, TIMESTEPS, LONGER = (2, 8, 8), 3, 2, 16
+"""More steps where rates carry what is told from layer to layer, as after a conversion."""
 
 
 def network(method: str | Method) -> Network:
     """A stem, a block that keeps the map and one that halves it, a linear layer: 4 and 6 channels."""
     made = METHODS.get(method) if isinstance(method, str) else method
-    parts = Parts(method=made, timesteps=TIMESTEPS, surrogate=at_first(made.surrogate or STE()))
+    timesteps = TIMESTEPS if type(made.procedure) is BPTT else LONGER
+    parts = Parts(method=made, timesteps=timesteps, surrogate=at_first(made.surrogate or STE()))
     stem = {"stem": same_size_stem(convolutions=1, pool=False), "stem_channels": 4}
     stages = ((4, 1, 1), (6, 1, 2))
     body = ARCHITECTURES.get("resnet20")(parts, SHAPE, CLASSES, 1.0, stages=stages, **stem)  # type: ignore[call-arg]
-    return Network(made, body, TIMESTEPS).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Network(made, body, timesteps).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def weights(method: str) -> dict[str, Tensor] | None:

@@ -60,6 +60,18 @@ def _apart(snn: Tensor, ann: Tensor) -> Tensor:
     return ((snn - ann).square() * ((snn > 0) | (ann > 0))).sum(1).mean()
 
 
+class AtLeast(nn.Module):
+    """Maps smaller than a kernel are padded to its size, by zeros: those of small images."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        down, right = (max(0, self.size - size) for size in x.shape[2:])
+        return F.pad(x, (0, right, 0, down)) if down or right else x
+
+
 class Auxiliary(nn.Module):
     """Of a stage: 1x1 to a quarter, k x k of stride k, 1x1 to all channels, each with norm and neuron; pool, linear."""
 
@@ -70,6 +82,7 @@ class Auxiliary(nn.Module):
         quarter, norm = max(1, outputs // 4), parts.method.normalisation
         layers: list[nn.Module] = []
         for source, channels, size in ((inputs, quarter, 1), (quarter, quarter, kernel), (quarter, outputs, 1)):
+            layers.append(AtLeast(size))
             conv = SharedConv2d(source, channels, size, size, 0)
             layers.append(ConvNorm(conv, norm.build(channels, parts.timesteps, parts.method.neuron.v_th, 1)))
             layers.append(parts.neuron((channels, 1, 1)))

@@ -34,13 +34,13 @@ class Online:
 
     def step(self, network: Network, images: Tensor, labels: Tensor, learner: Learner) -> tuple[Tensor, Tensor]:
         losses, logits = [], []
-        learner.zero()
         for y in network.walk(images, detach=True):
+            if self.each or not losses:
+                learner.zero()
             loss = network.loss(y, labels) / network.timesteps
             learner.backward(loss, y)
             if self.each:
                 learner.update()
-                learner.zero()
             losses.append(loss.detach())
             logits.append(y.detach())
         if not self.each:

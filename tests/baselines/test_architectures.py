@@ -13,10 +13,14 @@ from baselines.folding import fold_norm, fold_norms
 from baselines.method import Method, Parts
 from baselines.network import Network
 from baselines.parts.neurons import Leak, Neuron
+from baselines.parts.poisson import Poisson
 from baselines.parts.potential import MPBN
 from baselines.parts.standardised import StandardisedConv2d
 from baselines.parts.surrogates import STE
 from baselines.parts.wiring import AddAfter, PreActivation
+from baselines.procedures.bptt import BPTT
+from harness.train.distributed import ALONE
+from harness.train.learner import Learner
 from harness.train.proof import prove
 
 COUNTS = [
@@ -145,23 +149,23 @@ def test_elements_fit_any_input(architecture: str) -> None:
 
 
 def train_a_step(network: Network, images: torch.Tensor, labels: torch.Tensor) -> None:
-    """One step of SGD; every parameter gets a gradient."""
-    logits = network(images)
-    assert logits.shape == (network.timesteps, len(labels), 3)
-    network.loss(logits, labels).backward()
-    assert not [name for name, p in network.named_parameters() if p.grad is None]
-    with torch.no_grad():
-        for p in network.parameters():
-            p -= 0.05 * p.grad  # type: ignore[operator]
+    """One step of SGD; by back-propagation every parameter gets a gradient."""
+    learner = Learner(network, torch.optim.SGD(network.parameters(), lr=0.05), ALONE)
+    loss, logits = network.method.procedure.step(network.train(), images, labels, learner)
+    assert loss.isfinite() and logits.shape == (network.timesteps, len(labels), 3)
+    if type(network.method.procedure) is BPTT:
+        assert not [name for name, p in network.named_parameters() if p.grad is None]
     assert network.method.readout(logits).shape == (len(labels), 3)
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", [method for method in METHODS if METHODS.get(method).procedure.trains])
 @pytest.mark.parametrize("architecture", ["resnet19-glif", "vgg9-bntt"])
 def test_every_method_trains_a_step(method: str, architecture: str) -> None:
-    """Still images and event frames."""
+    """Still images, and event frames where back-propagation alone trains, and nothing is to become Poisson spikes."""
     torch.manual_seed(0)
-    for images in (torch.randn(4, 2, 32, 32), torch.rand(2, 4, 2, 32, 32)):
+    still, frames = torch.randn(4, 2, 32, 32), torch.rand(2, 4, 2, 32, 32)
+    takes_frames = type(METHODS.get(method).procedure) is BPTT and not isinstance(METHODS.get(method).encoder, Poisson)
+    for images in [still, frames] if takes_frames else [still]:
         network = build(method, architecture, shape=(2, 32, 32), classes=3, timesteps=2, width=0.03)
         train_a_step(network, images, torch.tensor([0, 1, 2, 0]))
 

@@ -42,7 +42,7 @@ from baselines.parts.thresholds import Learned
 
 FOLDABLE = [method for method in METHODS if METHODS.get(method).procedure.trains]
 """All but conversions, which have neither norms nor a threshold before they are converted."""
-SILENT = ("ann", "hybrid-train", "diet-snn-converted", "spike-basedbp")
+SILENT = ("ann", "liaf-net-conv3d", "hybrid-train", "diet-snn-converted", "spike-basedbp")
 """Without a norm to wake deep layers that have not learned yet, or without neurons."""
 MPBN_METHODS = ["mpbn", "mpbn-element"]
 

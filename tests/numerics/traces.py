@@ -31,6 +31,8 @@ from harness.train.loop import train
 
 RECIPE = Recipe(epochs=2, batch=4, augmentation=("crop", "flip"), precision="float64")
 WIDTH = 1 / 16
+GENTLE = {"joint-a-snn": {"lr": 0.001}}
+"""What four samples a batch would make diverge."""
 AWAKE = {"timesteps": 64, "width": 1 / 8}
 """Of converted networks: in fewer steps, or channels, deep layers do not wake."""
 CHANGES = {
@@ -118,7 +120,8 @@ def _train(method: str, recipe: Recipe) -> tuple[torch.nn.Module, list[float]]:
     try:
         environment.seed_everything(0)
         origin = load_origins().get(method)
-        recipe = recipe if origin is None else origin.after(recipe)
+        recipe = recipe if origin is None or not origin.method else origin.after(recipe)
+        recipe = msgspec.structs.replace(recipe, **GENTLE.get(method, {}))
         size = AWAKE if _converted(method) else {"timesteps": 2, "width": WIDTH}
         network = build(
             method,
@@ -139,7 +142,7 @@ def _train(method: str, recipe: Recipe) -> tuple[torch.nn.Module, list[float]]:
 
 def _begun(method: str, recipe: Recipe) -> dict[str, torch.Tensor] | None:
     """Weights of what cells of `method` begin from, fresh."""
-    if (origin := load_origins().get(method)) is None:
+    if (origin := load_origins().get(method)) is None or not origin.method:
         return None
     width = AWAKE["width"] if _converted(method) else WIDTH
     network = build(
