@@ -26,4 +26,5 @@ def commands(here: Collection[str], asked: Asked, *, gpu: bool) -> Iterator[tupl
         if able and (preset is not None or gpu):
             about = preset.description if preset is not None else "as the paper states it"
             more = f"; also {', '.join(table for table, _ in able[1:])}" if able[1:] else ""
-            yield command(*able[0], asked), about + more
+            first, made = able[0]
+            yield command(first, made, asked), about + more
