@@ -11,7 +11,7 @@ enough = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	{ echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hashes demo test test-slurm fuzz lint bench profile docs vouch
+.PHONY: help setup hashes demo test test-slurm fuzz lint bench profile docs screenshots vouch
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -65,6 +65,9 @@ $(RUNS): pyproject.toml constraints.txt
 	{ UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} $(BIN)/uv pip install --python $(BIN)/python $(LEAN) || \
 	$(BIN)/uv pip install --python $(BIN)/python $(LEAN); } || $(BIN)/python -m pip install $(LEAN)
 	@touch $@
+
+screenshots: $(READY) ## docs/screens anew: the report on results/cpu, in Debian's chromium
+	$(BIN)/python tests/report/screenshots.py
 
 $(READY): pyproject.toml constraints.txt
 	@$(enough)

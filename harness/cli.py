@@ -7,11 +7,13 @@ import errno
 import io
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import arguments, environment, requests
+from harness.amounts import duration
 from harness.columns import columns
 from harness.errors import UserError
 from harness.printable import SPELLING, as_json, printable, printable_lines
@@ -96,6 +98,17 @@ def tell(line: str) -> None:
         print(f"harness: {printable(line)}", file=sys.stderr, flush=True)
 
 
+def _steps() -> Callable[[str], None]:
+    """Says what takes its time, and since when, where somebody watches."""
+    began = time.monotonic()
+
+    def step(what: str) -> None:
+        if sys.stderr.isatty():
+            tell(f"{what} ({duration(time.monotonic() - began)} so far)")
+
+    return step
+
+
 def _open_outputs() -> None:
     """Those that are closed (``>&-``) lead nowhere, or the next file that is opened would take their place; a sign that
     the output's encoding lacks is spelt."""
@@ -143,7 +156,7 @@ def _foretell(asked: requests.Asked, how: requests.How, form: str, make: Make | 
 
     if form not in ("terminal", "json"):
         raise UserError(f"a dry run is not told as {form}", "--dry-run --format", "leave out --format, or take json")
-    found = dry_run(asked, how, complain, make)
+    found = dry_run(asked, how, complain, make, _steps())
     if form == "json":
         _write(as_json(found.record))
     else:
@@ -163,7 +176,13 @@ def table(request: requests.Table) -> int:
     from harness.verbs.looking import look
 
     seen = look(request.asked, tables.load_table)
-    _show(seen, request.asked, request.format)
+    if request.compact:
+        from harness.render.compact import compact_page
+
+        found = zip(seen.plans, seen.states, strict=True)
+        _say_pages([compact_page(plan, state.outcomes) for plan, state in found], request.format)
+    else:
+        _show(seen, request.asked, request.format)
     complain(seen.problems)
     return OK if seen.complete else INCOMPLETE
 
@@ -238,6 +257,8 @@ def report(request: requests.Report) -> int:
 
     if request.out.is_dir():
         raise UserError("is a folder", f"--out {request.out}", "name a file, such as report.html")
+    step = _steps()
+    step("reading what is recorded")
     found = gather(request)
     if not request.replace:
         try:
@@ -246,13 +267,65 @@ def report(request: requests.Report) -> int:
             complain(found.problems)
             raise
     durable.make_folder(request.out.parent)
-    durable.write(request.out, document(found).encode())
+    durable.write(request.out, document(found, step).encode())
     say(request.out)
     complain(found.problems)
     if request.open:
         import webbrowser
 
         webbrowser.open(request.out.resolve().as_uri())
+    return OK
+
+
+def publish(request: requests.Publish) -> int:
+    from harness.report import gather, publishing
+
+    if (request.folder is None) != request.pages:
+        raise UserError("say where to", "publish", "type a folder, or --pages, alone")
+    step = _steps()
+    step("reading what is recorded")
+    found = gather(requests.Report(asked=request.asked, bench=request.bench))
+    if request.folder is None:
+        say(publishing.commit(found, step))
+        tell(f"on the branch {publishing.BRANCH}; to send it, type: git push origin {publishing.BRANCH}")
+    else:
+        say("\n".join(map(str, publishing.publish(found, request.folder, step))))
+    complain(found.problems)
+    return OK
+
+
+def archive(request: requests.Archive) -> int:
+    from harness.report import gather
+
+    if request.check:
+        from harness.report.checking import check
+
+        _steps()("printing it again")
+        told, wrong = check(request.file)
+        say("\n".join(told))
+        complain(wrong)
+        return INCOMPLETE if wrong else OK
+    from harness.report.archive import pack
+
+    step = _steps()
+    step("reading what is recorded")
+    asked = requests.Report(asked=request.asked, bench=request.bench)
+    found = gather(asked)
+    pack(found, asked, request.file, step)
+    say(request.file)
+    complain(found.problems)
+    return OK
+
+
+def badge(request: requests.Badge) -> int:
+    from harness import durable
+    from harness.report.badge import badge_of
+
+    text, name = badge_of(request)
+    path = request.out or Path(name)
+    durable.make_folder(path.parent)
+    durable.write(path, text.encode())
+    say(path)
     return OK
 
 
@@ -469,6 +542,9 @@ VERBS: Mapping[type, Callable[..., int]] = {
     requests.New: new,
     requests.Claims: claims,
     requests.Report: report,
+    requests.Publish: publish,
+    requests.Archive: archive,
+    requests.Badge: badge,
     requests.Status: status,
     requests.Listing: list_,
     requests.Show: show,

@@ -70,6 +70,8 @@ class Run:
 @dataclass(frozen=True, kw_only=True)
 class Table:
     asked: Asked = field(default_factory=Asked)
+    compact: bool = False
+    """Methods by data sets, what was measured alone."""
     format: str = "terminal"
 
 
@@ -97,6 +99,33 @@ class Report:
     replace: bool = False
     """A page that shows more than this one will."""
     open: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publish:
+    folder: Path | None = None
+    """None: the branch of Pages."""
+    pages: bool = False
+    asked: Asked = field(default_factory=Asked)
+    bench: Path = Claims.bench
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    file: Path
+    check: bool = False
+    """Of one that is there, instead of writing it."""
+    asked: Asked = field(default_factory=Asked)
+    bench: Path = Claims.bench
+
+
+@dataclass(frozen=True, kw_only=True)
+class Badge:
+    table: str
+    row: int
+    out: Path | None = None
+    """None: ``TABLE-row-ROW.svg`` here."""
+    asked: Asked = field(default_factory=Asked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,6 +250,9 @@ Request = (
     | Figure
     | Claims
     | Report
+    | Publish
+    | Archive
+    | Badge
     | Compare
     | Export
     | New

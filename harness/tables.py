@@ -33,6 +33,8 @@ class Names(Spec, frozen=True, kw_only=True):
     dataset: dict[str, str]
     method: dict[str, str]
     architecture: dict[str, str]
+    look: dict[str, int]
+    """Method -> the number of its colour, the same in every figure."""
 
 
 class Paper(Spec, frozen=True, kw_only=True):
@@ -120,6 +122,11 @@ def load_paper() -> Paper:
 def display(kind: Literal["dataset", "method", "architecture"], name: str) -> str:
     """`name` as the paper prints it (``cifar10`` -> ``CIFAR-10``); a name it does not know stays as it is."""
     return getattr(_names(), kind).get(name, name)
+
+
+def looks() -> dict[str, int]:
+    """Method -> the number of its colour."""
+    return _names().look
 
 
 def printed(kind: str) -> Collection[str]:

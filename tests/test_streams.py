@@ -47,7 +47,7 @@ def test_no_file_takes_the_place_of_a_closed_output(tmp_path) -> None:  # type: 
     """What is printed would go into it."""
     done = shell(">&- 2>&-", "export", "table1", "--format", "latex", "--out", str(tmp_path))
     written = (tmp_path / "table1.tex").read_text()
-    assert done.returncode == 0 and written.startswith("\\begin{table}") and written.endswith("\\end{table}\n")
+    assert done.returncode == 0 and written.startswith("\\begin{table*}") and written.endswith("\\end{table*}\n")
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,18 @@ def test_an_output_may_lack_signs(encoding: str, form: str) -> None:
     assert ("\\u" not in text and "\\x" not in text) or form == "json"
     if form == "json":
         assert json.loads(text)["title"].startswith("Table 1 · MPBN")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no pseudo terminal")
+def test_what_takes_its_time_is_said_on_a_terminal_alone(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    import pty
+
+    typed = [sys.executable, "-m", "harness", "report", "table1", "--store", str(tmp_path), "--bench", str(tmp_path)]
+    typed += ["--out", str(tmp_path / "r.html")]
+    master, slave = pty.openpty()
+    subprocess.run(typed, stdout=subprocess.DEVNULL, stderr=slave, timeout=120, check=True)
+    os.close(slave)
+    assert b"harness: reading what is recorded (" in os.read(master, 4096)
+    os.close(master)
+    quiet = subprocess.run(typed, capture_output=True, timeout=120, check=True)
+    assert quiet.stderr == b""

@@ -45,6 +45,8 @@ def _run(parser: Any) -> None:
 
 def _table(parser: Any) -> None:
     parser.add_argument("targets", nargs="+", metavar="TABLE")
+    help = "methods by data sets, the best in bold with all that cannot be told from it: a table for a paper"
+    parser.add_argument("--compact", action="store_true", help=help)
 
 
 def _figure(parser: Any) -> None:
@@ -64,6 +66,26 @@ def _report(parser: Any) -> None:
     parser.add_argument("--out", type=Path, default=out, metavar="FILE", help=f"default {out}")
     parser.add_argument("--replace", action="store_true", help="a page that is there and shows more finished runs, too")
     parser.add_argument("--open", action="store_true", help="show it in the browser")
+
+
+def _publish(parser: Any) -> None:
+    parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="new, empty, or published to before")
+    help = "instead, as a commit on the branch gh-pages of this clone, which you push; nothing else is touched"
+    parser.add_argument("--pages", action="store_true", help=help)
+
+
+def _archive(parser: Any) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE.zip")
+    help = "default: the paper's, and others that have results"
+    parser.add_argument("targets", nargs="*", metavar="TABLE|FIGURE", help=help)
+    help = "of an archive that is there: is every file as it was packed, and does this program print the same of it?"
+    parser.add_argument("--check", action="store_true", help=help)
+
+
+def _badge(parser: Any) -> None:
+    parser.add_argument("table", metavar="TABLE")
+    parser.add_argument("row", type=whole(1), metavar="ROW", help="its number; it must have a verdict")
+    parser.add_argument("--out", type=Path, metavar="FILE.svg", help="default TABLE-row-ROW.svg")
 
 
 def _compare(parser: Any) -> None:
@@ -202,6 +224,29 @@ VERBS = {
         groups.where,
         _report,
         groups.benches,
+    ),
+    "publish": _verb(
+        requests.Publish,
+        "the report with its data, badges and versions as a folder for any web host, or for Pages",
+        groups.select,
+        groups.where,
+        _publish,
+        groups.benches,
+    ),
+    "archive": _verb(
+        requests.Archive,
+        "store, report and the code that printed it in one file, and whether one is still whole",
+        groups.select,
+        groups.where,
+        _archive,
+        groups.benches,
+    ),
+    "badge": _verb(
+        requests.Badge,
+        "an SVG of a row's verdict, for the page of its method",
+        groups.select,
+        groups.where,
+        _badge,
     ),
     "compare": _verb(
         requests.Compare,

@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
+import msgspec
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +21,7 @@ from harness.errors import LONGEST
 from harness.jobs.launch import Watch
 from harness.printable import printable, shortened
 from harness.spec import Cell
+from harness.stats import by_seed, sample
 from harness.store import Store
 from harness.store.result import Progress
 
@@ -39,16 +42,22 @@ class Monitor:
         jobs: int,
         console: Console,
         name: Callable[[Cell], str] = lambda cell: cell.label,
+        rows: Sequence[Cell] = (),
     ) -> None:
+        """`rows`: every cell of the tables that are trained, those that are done already among them."""
         self._total, self._done, self._failed = done + len(cells), done, 0
         self._store, self._jobs, self._console, self._name = store, jobs, console, name
+        self._since, self._spinner = time.monotonic(), Spinner("line")  # in ASCII
+        self._rows: dict[Cell, list[Cell]] = {}
+        for cell in dict.fromkeys((*rows, *cells)):
+            self._rows.setdefault(_seedless(cell), []).append(cell)
         self._running: dict[str, Cell] = {}
         self._elsewhere: tuple[Cell, ...] = ()
         self._began: dict[str, float] = {}
         self._took: list[float] = []
         """Seconds of the cells that ended in this run."""
         self._stop = threading.Event()
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=2, transient=True)
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
         self._thread = threading.Thread(target=self._lines, name="progress", daemon=True)
         self.watch = Watch(
             began=self.began, ended=self.ended, paused=self.paused, elsewhere=self.elsewhere, stopping=self.stopping
@@ -106,10 +115,19 @@ class Monitor:
             return f"cancelled {self._name(cell)}"
         result = self._store.result(cell)
         if status == "done" and result is not None:
-            return f"done {self._name(cell)}: {result.accuracy:.2f} % in {duration(result.seconds)}"
+            return f"done {self._name(cell)}: {result.accuracy:.2f} % in {duration(result.seconds)}{self._row(cell)}"
         failure = self._store.failure(cell)
         reason = failure.reason if failure is not None else status.removeprefix("error: ")
         return f"FAILED {self._name(cell)}: {reason}"
+
+    def _row(self, cell: Cell) -> str:
+        """``; its row so far: 63.65±0.31 % (n = 2 of 3)``, from its second seed on."""
+        row = self._rows[_seedless(cell)]
+        spread = sample(list(by_seed(map(self._store.result, row)).values()))
+        if spread.mean is None or spread.std is None:
+            return ""
+        so_far = "" if spread.n == len(row) else " so far"
+        return f"; its row{so_far}: {spread.mean:.2f}±{spread.std:.2f} % (n = {spread.n} of {len(row)})"
 
     def _states(self) -> list[tuple[Cell, Progress | None, bool]]:
         """Cell, how far it is, whether another run trains it."""
@@ -128,7 +146,9 @@ class Monitor:
         return max([(sum(left) + unknown * sum(sizes) / len(sizes)) / self._jobs, *left])
 
     def _head(self, left: float | None) -> str:
+        elapsed = time.monotonic() - self._since
         parts = [f"{self._done}/{self._total} cells"]
+        parts += [f"{duration(elapsed)} elapsed"] if elapsed >= 1 else []
         parts += [f"{self._failed} failed"] if self._failed else []
         parts += [f"about {duration(left)} left"] if left is not None else []
         return ", ".join(parts)
@@ -140,7 +160,11 @@ class Monitor:
             grid.add_column(justify=column, no_wrap=True)
         for cell, said, elsewhere in states:
             grid.add_row(*_cells_of(self._name(cell), said, elsewhere))
-        return Group(Text(self._head(self._seconds_left(states)), style="bold"), grid)
+        head = self._head(self._seconds_left(states))
+        if not states and not self._stop.is_set():
+            head += f", starting {self._jobs} job{'s' * (self._jobs > 1)}"
+        self._spinner.update(text=Text(head, style="bold"))
+        return Group(self._spinner, grid)
 
     def _lines(self) -> None:
         while not self._stop.wait(LINE_EVERY):
@@ -150,17 +174,21 @@ class Monitor:
                 self._say(f"  {_line_of(self._name(cell), said, elsewhere)}")
 
 
+def _seedless(cell: Cell) -> Cell:
+    return msgspec.structs.replace(cell, seed=0)
+
+
 def _cells_of(name: str, said: Progress | None, elsewhere: bool) -> tuple[str | Text | ProgressBar, ...]:
     told = Text(printable(name))
     if said is None or said.epoch == STARTING:
         return (told, "", "starting", "", "", "")
     return (
         told,
-        f"{said.epoch}/{said.epochs}",
+        f"epoch {said.epoch}/{said.epochs}",
         ProgressBar(total=said.epochs, completed=said.epoch, width=8),
         "" if said.accuracy is None else f"{said.accuracy:.1f} %",
-        f"{said.images_per_second:,.0f}/s",
-        Text(printable(said.host)) if elsewhere else duration(said.seconds_left),
+        f"{said.images_per_second:,.0f} images/s",
+        Text(printable(said.host)) if elsewhere else f"{duration(said.seconds_left)} left",
     )
 
 

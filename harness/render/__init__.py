@@ -59,6 +59,7 @@ def _safe(page: Page) -> Page:
         page,
         title=printable(page.title),
         subtitle=printable(page.subtitle),
+        answer=printable(page.answer),
         lines=tuple(
             replace(line, group=printable(line.group), cells=tuple(map(printable, line.cells))) for line in page.lines
         ),

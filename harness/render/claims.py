@@ -8,12 +8,13 @@ from harness.render.page import Column, Line, Page, Tone
 from harness.statements import Claim, Measured, MeasuredVerdict, Paired, Printed, PrintedVerdict, Ratio
 from harness.statements.judging import LEVEL
 
-TONES: dict[str, Tone] = {
-    PrintedVerdict.SUPPORTED: "good",
-    PrintedVerdict.NOT_SUPPORTED: "bad",
-    PrintedVerdict.NOT_CHECKABLE: "quiet",
+OWN = {
+    PrintedVerdict.SUPPORTED: "agree",
+    PrintedVerdict.NOT_SUPPORTED: "disagree",
+    PrintedVerdict.NOT_CHECKABLE: "do not say",
 }
-VERDICT_TONES: dict[str, Tone] = {
+"""Of the paper's own numbers, in words that cannot be taken for a measurement."""
+TONES: dict[str, Tone] = {
     MeasuredVerdict.HOLDS: "good",
     MeasuredVerdict.FAILS: "bad",
     MeasuredVerdict.CANNOT_TELL: "open",
@@ -23,8 +24,8 @@ COLUMNS = (
     Column(head="#", align="right"),
     Column(head="Claim"),
     Column(head="Section"),
-    Column(head="As printed", toned=True),
-    Column(head="As measured"),
+    Column(head="As measured", toned=True),
+    Column(head="Own numbers"),
     Column(head="Effect [95 %]", place="beneath"),
     Column(head="n", align="right", place="beneath"),
     Column(head="p (Holm)", align="right", place="beneath"),
@@ -50,6 +51,7 @@ def claims_page(
     return Page(
         title="Claims of the paper",
         subtitle=where(protocol, preset),
+        answer=_answer([m for _, _, m in judged], preset),
         columns=COLUMNS,
         lines=tuple(_line(number, *one) for number, one in enumerate(judged, start=1)),
         notes=_notes([p for _, p, _ in judged], [m for _, _, m in judged], preset),
@@ -61,16 +63,25 @@ def where(protocol: str, preset: str | None) -> str:
     return " · ".join(filter(None, [f"protocol {protocol}" * bool(protocol), f"preset {preset}" * bool(preset)]))
 
 
+def _answer(measured: Sequence[Measured], preset: str | None) -> str:
+    """How many of each verdict, as measured."""
+    count = {verdict: sum(m.verdict == verdict for m in measured) for verdict in TONES}
+    if count[MeasuredVerdict.NOT_MEASURED] == len(measured):
+        return "No claim is measured yet."
+    told = ", ".join(f"{number} {verdict}" for verdict, number in count.items() if number)
+    return f"Of {len(measured)} claims{f', in the smaller experiment of preset {preset}' if preset else ''}: {told}."
+
+
 def _line(number: int, claim: Claim, printed: Printed, measured: Measured) -> Line:
     judgement = measured.judgement
     return Line(
-        tone=TONES[printed.verdict],
+        tone=TONES[measured.verdict],
         cells=(
             str(number),
             claim.name,
             claim.section,
-            str(printed.verdict),
             str(measured.verdict) + " (part)" * bool(measured.part),
+            OWN[printed.verdict],
             measured.effect,
             str(measured.n or ""),
             p_text(judgement.corrected) if judgement else "",
@@ -89,9 +100,10 @@ def p_text(value: float) -> str:
 
 def _notes(printed: Sequence[Printed], measured: Sequence[Measured], preset: str | None) -> tuple[str, ...]:
     count = {verdict: sum(p.verdict == verdict for p in printed) for verdict in PrintedVerdict}
+    supported, not_supported, not_checkable = (count[verdict] for verdict in OWN)
     notes = [
-        ", ".join(f"{count[verdict]} {verdict}" for verdict in PrintedVerdict)
-        + " by the paper's own printed numbers, whose spread it mostly does not give.",
+        f"Own numbers: those that the paper prints, mostly without a spread, agree with {supported} of its claims, "
+        f"disagree with {not_supported} and do not say of {not_checkable}. That is arithmetic, not a measurement."
     ]
     family = max((m.judgement.family for m in measured if m.judgement), default=0)
     if family:

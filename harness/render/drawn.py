@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from harness.plan import Line
 from harness.render.view import Shown
 from harness.store.probes import Probes
 from harness.store.result import Result
-from harness.tables import display, method_label
+from harness.tables import display, looks, method_label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,14 @@ class Drawn:
         width = cells[0].recipe.width if cells else 1.0
         network = display("architecture", row.architecture) + ("" if width == 1 else f" (width × {width:g})")
         return self.shown.group, network, f"T = {row.timesteps}"
+
+    @property
+    def comparable(self) -> float | None:
+        """The paper's own number, where this row's data are the paper's."""
+        line = self.shown.line
+        if line.row.cited or line.added or self.shown.summary.variant or self.shown.trained_on != self.shown.group:
+            return None
+        return line.row.accuracy
 
     @property
     def count(self) -> str:
@@ -61,6 +70,11 @@ class Group:
     """The rows of one panel."""
 
     rows: tuple[Drawn, ...]
+
+    @property
+    def dataset(self) -> str:
+        """Of its first row: a scale is shared by the panels of one."""
+        return self.rows[0].shown.line.row.dataset
 
     @property
     def shared(self) -> list[bool]:
@@ -107,6 +121,8 @@ class Sketch:
     """By the key of their cell; of no use to a drawing that needs results alone."""
     again: str = ""
     """What trains its cells in another store."""
+    compared: bool = False
+    """The paper's experiment, as far as recipe and network go: its numbers can be drawn beside the measured ones."""
 
     @property
     def results(self) -> list[Result]:
@@ -121,16 +137,31 @@ class Sketch:
 
     def blank(self, group: Group, name: str) -> str:
         """Why there is no probe `name` to draw, in lines; empty where there is one."""
-        if group.blank or any(self.probed(row, name) for row in group.rows):
+        if not name or group.blank or any(self.probed(row, name) for row in group.rows):
             return group.blank
         train = f"train it in another store, and draw from there: {self.again}" if self.again else ""
         return f"no {name}, and no weights in the store to compute it from\n{train}".rstrip()
 
     @cached_property
-    def looks(self) -> dict[str, int]:
-        """Name of a row -> its look, the same in every panel."""
-        names = dict.fromkeys(name for group in self.groups for name in group.names)
-        return {name: look for look, name in enumerate(names)}
+    def colours(self) -> dict[str, int]:
+        """Method -> its colour, the same in every figure (`tables.looks`); others take the next that is free."""
+        methods = dict.fromkeys(row.shown.line.row.method for group in self.groups for row in group.rows)
+        known = looks()
+        free = (number for number in itertools.count() if number not in {known.get(m) for m in methods})
+        return {method: known[method] if method in known else next(free) for method in methods}
+
+    @cached_property
+    def looks(self) -> dict[str, tuple[int, int]]:
+        """Name of a row -> its colour, which is its method's, and which of the names of that colour it is."""
+        found: dict[str, tuple[int, int]] = {}
+        for name, row in ((n, r) for group in self.groups for n, r in zip(group.names, group.rows, strict=True)):
+            colour = self.colours[row.shown.line.row.method]
+            found.setdefault(name, (colour, sum(colour == other for other, _ in found.values())))
+        return found
+
+    def look_of(self, row: Drawn) -> tuple[int, int]:
+        """Of a row that its place in the picture tells from others of its method."""
+        return self.colours[row.shown.line.row.method], 0
 
 
 def at(line: Line) -> tuple[str, str, int]:

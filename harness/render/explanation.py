@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.amounts import MINUS
-from harness.render.claims import VERDICT_TONES, where
+from harness.render.claims import TONES, where
 from harness.render.page import Column, Line, Page, Tone
 from harness.statements import Claim, Fold, Measured, MeasuredVerdict, Paired, Printed, Ratio
 from harness.statements.judging import LEVEL, MOST_SEEDS, judge_fold, judge_ratio, judgeable, one_sided, widened
@@ -59,7 +59,7 @@ def explained(
         subtitle=where(protocol, preset),
         group="Comparison",
         columns=STEPS,
-        lines=tuple(_step_line(group, step, VERDICT_TONES[measured.verdict]) for group, step in steps),
+        lines=tuple(_step_line(group, step, TONES[measured.verdict]) for group, step in steps),
         notes=tuple(notes),
         records=tuple(
             {

@@ -6,6 +6,7 @@ What is drawn is up to `drawings/`, one file a kind of figure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from matplotlib.figure import Figure as Picture
@@ -17,6 +18,8 @@ from harness.measure import probing
 from harness.plan import Line, Plan
 from harness.render import drawings, look
 from harness.render.drawn import Drawn, Group, Sketch, at
+from harness.render.leads import leads
+from harness.render.message import message
 from harness.render.view import Shown
 from harness.spec import Figure
 from harness.stats import Outcome, summarise
@@ -39,24 +42,41 @@ def write(plan: Plan, outcomes: Mapping[str, Outcome], folder: Path, probes: Map
     return [*(str(folder / f"{stem}.{suffix}") for suffix in files), *_told(plan, outcomes)]
 
 
-def inline(plan: Plan, outcomes: Mapping[str, Outcome], probes: Mapping[str, Probes] = NONE) -> tuple[str, list[str]]:
-    """The picture as SVG, and a line a panel: what a page takes in."""
-    return look.svg(draw(plan, outcomes, probes)[0], _title(plan)), _told(plan, outcomes)
+def inline(
+    plan: Plan, outcomes: Mapping[str, Outcome], probes: Mapping[str, Probes] = NONE
+) -> tuple[str, list[str], str]:
+    """The picture as SVG, a line a panel, its numbers as CSV: what a page takes in."""
+    picture, data = draw(plan, outcomes, probes)
+    return look.svg(picture, _title(plan)), _told(plan, outcomes), frame.csv(data)
 
 
 def draw(plan: Plan, outcomes: Mapping[str, Outcome], probes: Mapping[str, Probes] = NONE) -> tuple[Picture, DataFrame]:
     """The picture of `plan`, and the numbers that it shows; a name has the same look in every panel."""
     assert isinstance(plan.table, Figure)
     groups = _groups(plan, outcomes)
-    sketch = Sketch(
-        title=_title(plan),
-        subtitle=(_subtitle(plan, groups),),
-        groups=tuple(groups),
-        footnote=(*plan.table.footnote, *_unlike(groups)),
-        probes=probes,
-        again=probing.elsewhere(plan) if probing.needed(plan) else "",
+    again = probing.elsewhere(plan) if (needed := probing.needed(plan)) else ""
+    whole = Sketch(title=_title(plan), subtitle=(), groups=tuple(groups), footnote=(), probes=probes, again=again)
+    blanks = {group.title: blank for group in groups if (blank := whole.blank(group, needed))}
+    shown = [group for group in groups if group.title not in blanks] or groups
+    sketch = replace(whole, groups=tuple(shown), compared=plan.preset is None)
+    said = message(plan.table.kind, sketch, leads([(plan, outcomes)]))
+    label = table_label(plan.table.name)
+    numbered = f"{label} · " if label != plan.table.name else ""
+    sketch = replace(
+        sketch,
+        title=f"{numbered}{said}" if said else _title(plan),
+        subtitle=(*([plan.table.title] if said else []), _subtitle(plan, groups)),
+        footnote=(*plan.table.footnote, *_unlike(groups), *(_missing(blanks) if shown is not groups else ())),
     )
     return drawings.draw(plan.table.kind, sketch)
+
+
+def _missing(blanks: Mapping[str, str]) -> list[str]:
+    """Panels that have nothing to draw are no panels."""
+    whys: dict[str, list[str]] = {}
+    for title, blank in blanks.items():
+        whys.setdefault(", ".join(blank.splitlines()), []).append(title)
+    return [f"Not drawn ({why}): {'; '.join(titles)}." for why, titles in whys.items()]
 
 
 def _groups(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[Group]:

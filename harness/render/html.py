@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from html import escape
 
 from harness.render.page import Page, Tone
@@ -15,7 +15,7 @@ th, td { padding: .25em .6em; text-align: left; vertical-align: top; }
 th, td:not(:last-child) { white-space: nowrap; } thead th { border-bottom: 1px solid #222; }
 .right { text-align: right; white-space: nowrap; } tbody tr:nth-child(even) { background: #f5f5f5; }
 .good { color: #17692c; } .bad { color: #b3261e; } .high { color: #0b57d0; } .open { color: #8a5a00; }
-.quiet { color: #6b6b6b; } ul { color: #555; font-size: .9em; padding-left: 1.2em; }
+.quiet { color: #6b6b6b; } .strong { font-weight: bold; } ul { color: #555; font-size: .9em; padding-left: 1.2em; }
 @media (prefers-color-scheme: dark) { body { background: #181818; color: #ddd; } p, ul { color: #aaa; }
   table, thead th { border-color: #888; } tbody tr:nth-child(even) { background: #222; }
   .good { color: #7fd394; } .bad { color: #ff8a80; } .high { color: #8ab4f8; } .open { color: #f2c46d; } }
@@ -47,16 +47,19 @@ def _section(page: Page) -> Iterator[str]:
     head = "".join(_cell("th", text, align) for text, align in zip(page.heads, page.aligns, strict=True))
     toned = [i + bool(page.group and i) for i, column in enumerate(page.columns) if column.toned]
     yield f"<h1>{escape(page.title)}</h1>{subtitle}"
+    if page.answer:
+        yield f"<p><strong>{escape(page.answer)}</strong></p>"
     yield f"<table><thead><tr>{head}</tr></thead><tbody>"
     for cells, line in zip(page.flat(), page.lines, strict=True):
-        yield _row(cells, page.aligns, toned, line.tone)
+        yield _row(cells, page.aligns, toned, line.tone, {i + bool(page.group and i) for i in line.strong})
     yield "</tbody></table>"
     yield f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in page.notes)}</ul>"
 
 
-def _row(cells: Sequence[str], aligns: Sequence[str], toned: Sequence[int], tone: Tone) -> str:
-    marked = zip(cells, aligns, (tone if i in toned else "" for i in range(len(cells))), strict=True)
-    return f"<tr>{''.join(_cell('td', text, align, tone) for text, align, tone in marked)}</tr>"
+def _row(cells: Sequence[str], aligns: Sequence[str], toned: Sequence[int], tone: Tone, strong: Collection[int]) -> str:
+    marks = (f"{tone if i in toned else ''} {'strong' if i in strong else ''}".strip() for i in range(len(cells)))
+    marked = zip(cells, aligns, marks, strict=True)
+    return f"<tr>{''.join(_cell('td', text, align, mark) for text, align, mark in marked)}</tr>"
 
 
 def _cell(tag: str, text: str, *classes: str) -> str:

@@ -51,6 +51,10 @@ GREY, RULE = "#595959", "#E5E5E5"
 IN_A_ROW = 3
 WIDTH, HEIGHT = 3.4, 2.7
 """Of a panel, in inches: two make the text width of a paper."""
+LEAST = 4.6
+"""Width of a picture, in inches: its words want it."""
+TITLE, SMALL = 9, 7
+"""Points of the title, of what stands beneath it and below all."""
 LINE = 0.17
 """Of text, in inches."""
 BLANK = 0.55
@@ -59,9 +63,10 @@ LOW = 0.35
 """Height of a line of such panels."""
 
 
-def look(number: int) -> dict[str, Any]:
-    """Colour, dashes and marker of the series of this number."""
-    return LOOKS[number % len(LOOKS)]
+def look(number: int, variant: int = 0) -> dict[str, Any]:
+    """Colour, dashes and marker of the series of this number; `variant`: another one of the same colour."""
+    own = LOOKS[number % len(LOOKS)]
+    return own if not variant else {**LOOKS[(number + variant) % len(LOOKS)], "color": own["color"]}
 
 
 @styled
@@ -76,21 +81,28 @@ def frame(
 ) -> tuple[Figure, list[Axes]]:
     """A figure with a pair of axes for each of `blanks`: why it stays empty, or nothing where something is drawn."""
     title, subtitle, footnote = printable(title), [*map(printable, subtitle)], [*map(printable, footnote)]
-    across = min(len(blanks), across)
+    across = max(1, min(len(blanks), across))
     down = -(-len(blanks) // across)
     width, high = size
-    above, below = (len(subtitle) + 2) * LINE, len(footnote) * LINE
+    wide = max(across * width, LEAST)
+    titles = _lines([title], wide, TITLE)
+    subtitle, footnote = _lines(subtitle, wide, SMALL), _lines(footnote, wide, SMALL)
+    above, below = (1.15 * len(titles) + len(subtitle) + 0.85) * LINE, len(footnote) * LINE
     lines = [blanks[first : first + across] for first in range(0, len(blanks), across)]
     heights = [LOW if all(line) and not all(blanks) else 1.0 for line in lines]
     height = sum(heights) * high + above + below
     layout = ConstrainedLayoutEngine(rect=(0, below / height, 1, 1 - (above + below) / height), wspace=0.05)
-    figure = Figure(figsize=(across * width, height), layout=layout)
-    left = 0.08 / (across * width)
-    figure.text(left, 1 - 0.5 * LINE / height, title, va="top", size=9, weight="bold")
+    figure = Figure(figsize=(wide, height), layout=layout)
+    left = 0.08 / wide
+    for number, line in enumerate(titles):
+        figure.text(left, 1 - (1.15 * number + 0.5) * LINE / height, line, va="top", size=TITLE, weight="bold")
     for number, line in enumerate(subtitle):
-        figure.text(left, 1 - (number + 1.6) * LINE / height, line, va="top", size=7, color=GREY)
+        place = 1.15 * len(titles) + number + 0.45
+        figure.text(left, 1 - place * LINE / height, line, va="top", size=SMALL, color=GREY)
     for number, line in enumerate(reversed(footnote)):
-        figure.text(left, (number + 0.3) * LINE / height, line, size=7, color=GREY)
+        figure.text(left, (number + 0.3) * LINE / height, line, size=SMALL, color=GREY)
+    if not blanks:
+        return figure, []
     widths = [BLANK if blank else 1.0 for blank in blanks] if down == 1 else [1.0] * across
     grid = figure.add_gridspec(down, across, width_ratios=widths, height_ratios=heights)
     axes = [figure.add_subplot(grid[divmod(place, across)]) for place in range(len(blanks))]
@@ -98,6 +110,20 @@ def frame(
         if blank:
             _leave_empty(one, blank)
     return figure, axes
+
+
+def _lines(texts: Sequence[str], width: float, size: float) -> list[str]:
+    """Broken where `width` inches are full of letters of `size` points, about 0.6 as wide as high."""
+    letters = max(20, int(72 * width / ((0.68 if size == TITLE else 0.58) * size)))
+    return [line for text in texts for line in textwrap.wrap(text, letters) or [text]]
+
+
+def share(axes: Sequence[Axes]) -> None:
+    """One scale upwards, so that heights can be compared."""
+    drawn = [one for one in axes if one.axison]
+    ends = [one.get_ylim() for one in drawn]
+    for one in drawn:
+        one.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
 
 
 def rule(axes: Axes) -> None:

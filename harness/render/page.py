@@ -17,9 +17,9 @@ SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 class Column:
     head: str
     align: Literal["left", "right"] = "left"
-    place: Literal["column", "beneath", "away", "under"] = "column"
-    """On a terminal: always a column; where the page is too narrow, listed beneath the table or left to the other
-    formats; always under its line."""
+    place: Literal["column", "yields", "beneath", "away", "under"] = "column"
+    """On a terminal: always a column; where the page is too narrow, listed beneath the table (`yields`: the last to go,
+    and a column in every other format) or left to the other formats; always under its line."""
     lead: str = ""
     """What goes before its text where that stands under its line, without the head of the column."""
     toned: bool = False
@@ -32,6 +32,8 @@ class Line:
     group: str = ""
     """A heading over consecutive lines that share it."""
     tone: Tone = "plain"
+    strong: frozenset[int] = frozenset()
+    """Cells, by their column, that are set in bold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ class Page:
 
     title: str
     subtitle: str = ""
+    answer: str = ""
+    """What it found, in a sentence or two: said before the table."""
     group: str = ""
     """What the groups are (``Dataset``), where a format prints them as a column; empty: there are none."""
     columns: tuple[Column, ...]
@@ -68,7 +72,7 @@ class Page:
         """``Evidence, rows 1–4: 3/3 seeds, ...`` for each text of columns that `kept` lacks, equal ones together."""
         told: list[str] = []
         for i, column in enumerate(self.columns):
-            if i in kept or column.place != "beneath":
+            if i in kept or column.place not in ("beneath", "yields"):
                 continue
             rows: dict[str, list[int]] = {}
             for number, line in enumerate(self.lines, start=1):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import shutil
+import stat
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,8 +23,12 @@ STYLES = {"good": "green", "bad": "red", "high": "blue", "open": "yellow", "quie
 GAPS = (2, 1)
 """Spaces between columns: the first that fits."""
 INDENT = 2
-NARROWEST = 12
-"""A column that must stay is wrapped down to this before the page overflows."""
+NOWHERE = 120
+"""Columns of a page that no terminal shows."""
+WORD = 32
+"""A longer word may be broken: no name of ours is."""
+HIGH = 1000
+"""Of the page, for rich: where the height is not said, it takes that of a dumb terminal, and its width with it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,10 @@ class Layout:
     gap: int
 
     @property
+    def wide(self) -> int:
+        return sum(self.widths) + self.gap * (len(self.widths) - 1)
+
+    @property
     def inset(self) -> int:
         """Where the second column begins: headings and what stands under a line begin there too."""
         return self.widths[0] + self.gap
@@ -40,19 +51,48 @@ class Layout:
 
 def terminal(page: Page, *, width: int | None = None, colour: bool | None = None) -> str:
     """`width` and `colour` follow the terminal unless they are given (120 columns, none, where there is none)."""
-    width = width or shutil.get_terminal_size((120, 24)).columns
+    width = width or _width_here()
     colour = coloured() if colour is None else colour
-    text = io.StringIO()
-    console = Console(file=text, width=width, force_terminal=colour, no_color=not colour, highlight=False)
+    layout = _layout(page, width)
+    text, console = _console(width, colour)
     console.print(Text.assemble((page.title, "bold"), "   ", (page.subtitle, "dim")))
     console.print()
-    layout = _layout(page, width)
-    _print_table(console, page, layout)
+    if page.answer:
+        console.print(Padding(Text(page.answer), (0, 0, 1, INDENT)))
+    if layout.wide > width:  # the terminal breaks its lines; rich would leave columns out
+        rows, whole = _console(layout.wide, colour)
+        _print_table(whole, page, layout)
+        text.write(rows.getvalue())
+    else:
+        _print_table(console, page, layout)
     for items in (page.beneath(layout.kept), page.notes):
         if items:
             console.print()
             _print_list(console, items)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def _console(width: int, colour: bool) -> tuple[io.StringIO, Console]:
+    text = io.StringIO()
+    console = Console(file=text, width=width, height=HIGH, force_terminal=colour, no_color=not colour, highlight=False)
+    return text, console
+
+
+def _width_here() -> int:
+    """Of the terminal, also of one that a pager shows the page on; COLUMNS goes before it."""
+    if os.environ.get("COLUMNS", "").isdecimal() or sys.stdout.isatty():
+        return shutil.get_terminal_size((NOWHERE, 24)).columns or NOWHERE
+    return _width_behind_a_pipe() or NOWHERE
+
+
+def _width_behind_a_pipe() -> int:
+    """0 where the output is a file, which has no width, or where no terminal is."""
+    try:
+        if not stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
+            return 0
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):  # ValueError: a stream without a number, or a closed one
+        return 0
 
 
 def _print_table(console: Console, page: Page, layout: Layout) -> None:
@@ -83,33 +123,46 @@ def _table(page: Page, layout: Layout, lines: Sequence[Line], *, header: bool = 
         table.add_column(page.columns[i].head, justify=page.columns[i].align, width=width, overflow="fold")
     for line in lines:
         styles = (STYLES[line.tone] if page.columns[i].toned or line.tone == "quiet" else "" for i in layout.kept)
-        table.add_row(*(Text(line.cells[i], style) for i, style in zip(layout.kept, styles, strict=True)))
+        bold = ("bold " * (i in line.strong) for i in layout.kept)
+        marked = zip(layout.kept, bold, styles, strict=True)
+        table.add_row(*(Text(line.cells[i], f"{strong}{style}".strip()) for i, strong, style in marked))
     return table
 
 
 def _layout(page: Page, width: int) -> Layout:
-    """Columns that may leave do so from the right, as few as needed; then the widest of the rest wrap."""
+    """Columns that may leave do so, as few as needed: from the right, then those that yield, from the left; then the
+    widest of the rest wrap between words."""
     kept = [i for i, column in enumerate(page.columns) if column.place != "under"]
-    leaving = [i for i in kept if page.columns[i].place != "column"]
+    yielding = [i for i in kept if page.columns[i].place == "yields"]
+    leaving = [*yielding[::-1], *(i for i in kept if page.columns[i].place in ("beneath", "away"))]
     while True:
         widths = [_width(page, i) for i in kept]
         for gap in GAPS:
             if sum(widths) + gap * (len(kept) - 1) <= width:
                 return Layout(kept, widths, gap)
         if not leaving:
-            return Layout(kept, _wrapped(widths, width - GAPS[-1] * (len(kept) - 1)), GAPS[-1])
+            words = [_width(page, i, word=True) for i in kept]
+            return Layout(kept, _wrapped(widths, words, width - GAPS[-1] * (len(kept) - 1)), GAPS[-1])
         kept.remove(leaving.pop())
 
 
-def _wrapped(widths: Sequence[int], total: int) -> list[int]:
+def _wrapped(widths: Sequence[int], words: Sequence[int], total: int) -> list[int]:
+    """The widest first, none narrower than its longest word."""
     widths = list(widths)
-    while sum(widths) > total and max(widths) > NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+    while sum(widths) > total:
+        able = [i for i, width in enumerate(widths) if width > words[i]]
+        if not able:
+            break
+        widths[max(able, key=lambda i: widths[i])] -= 1
     return widths
 
 
-def _width(page: Page, column: int) -> int:
-    return max([len(page.columns[column].head), *(len(line.cells[column]) for line in page.lines)])
+def _width(page: Page, column: int, *, word: bool = False) -> int:
+    """Of its longest text, or of the longest word in it."""
+    texts = [page.columns[column].head, *(line.cells[column] for line in page.lines)]
+    if word:
+        return max(min(len(part), WORD) for text in texts for part in (text.split() or [""]))
+    return max(map(len, texts))
 
 
 def _print_list(console: Console, items: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from harness.amounts import MINUS
 from harness.identity.alike import unlike
 from harness.plan import Line as Planned
 from harness.plan import Plan
+from harness.render.answer import table_answer
 from harness.render.page import SUPERSCRIPTS, Column, Line, Page, Tone, rows_text
 from harness.stats import Outcome, RowSummary, Sample, Verdict, paired, reach, sample, seeds_to_decide, summarise
 from harness.tables import display, method_label, table_label
@@ -27,13 +28,13 @@ TONES: dict[str, Tone] = {
 COLUMNS = (
     Column(head="#", align="right"),
     Column(head="Method"),
-    Column(head="Network"),
+    Column(head="Network", place="yields"),
     Column(head="T", align="right"),
     Column(head="Paper", align="right"),
     Column(head="Measured (n)", align="right"),
     Column(head="Δ (limit)", align="right", place="away"),
     Column(head="Δ base [95 %]", align="right"),
-    Column(head="Best−last", align="right"),
+    Column(head="Best−last", align="right", place="yields"),
     Column(head="Verdict", toned=True),
     Column(head="Evidence", place="beneath"),
 )
@@ -89,6 +90,7 @@ def table_page(plan: Plan, outcomes: Mapping[str, Outcome]) -> Page:
     return Page(
         title=f"{table_label(plan.table.name)} · {plan.table.title}",
         subtitle=f"protocol {plan.protocol}" + (f" · preset {plan.preset}" if plan.preset else ""),
+        answer=table_answer(plan, outcomes),
         group="Dataset",
         columns=COLUMNS,
         lines=lines,

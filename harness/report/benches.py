@@ -12,6 +12,8 @@ from harness.render.page import Line, Page
 from harness.report.markup import Html, element, joined, slug
 from harness.report.summary import badge
 
+MACHINE = ("device", "cpu", "threads", "neurons")
+"""What two benches of one title may differ in."""
 SHORT = 24
 """Timings up to which a bench is open from the start."""
 
@@ -20,18 +22,40 @@ def benches(found: Sequence[Benched]) -> Html:
     """A section, or nothing where no bench was recorded."""
     if not found:
         return Html("")
-    parts = [_bench(benched, f"bench-{number}-{slug(benched.bench)}") for number, benched in enumerate(found, start=1)]
+    parts = [
+        _bench(benched, title, f"bench-{number}-{slug(benched.bench)}")
+        for number, (benched, title) in enumerate(zip(found, _titles(found), strict=True), start=1)
+    ]
     reading = "Ratios of times, side by side in one process; no time of one machine is held against that of another."
     return element("section", element("h2", "Benches"), element("p", reading), *parts, id="benches")
 
 
-def _bench(benched: Benched, anchor: str) -> Html:
+def _titles(found: Sequence[Benched]) -> list[str]:
+    """None is another's: what the machine did otherwise stands behind those that share theirs, and then a number."""
+    titles = [_distinguished(benched, found) for benched in found]
+    places = [titles[: place + 1].count(title) for place, title in enumerate(titles)]
+    return [
+        title if titles.count(title) == 1 else f"{title} ({place})" for title, place in zip(titles, places, strict=True)
+    ]
+
+
+def _distinguished(benched: Benched, found: Sequence[Benched]) -> str:
+    others = [other for other in found if other.title == benched.title and other is not benched]
+    told = []
+    for name in MACHINE:
+        own = benched.environment.get(name)
+        if own is not None and any(other.environment.get(name) != own for other in others):
+            told.append(f"{name}: {own}")
+    return f"{benched.title}, {', '.join(told)}" if told else benched.title
+
+
+def _bench(benched: Benched, title: str, anchor: str) -> Html:
     first, *others = bench_pages(benched)
     machine = str(benched.environment.get("device", ""))
-    heading = element("h3", first.title, element("span", machine, class_="of") if machine else None)
-    tables = [_table(first, first.title)]
+    heading = element("h3", title, element("span", machine, class_="of") if machine else None)
+    tables = [_table(first, title)]
     for page in others:
-        tables += [element("h4", page.title), _table(page, f"{first.title}: {page.title}")]
+        tables += [element("h4", page.title), _table(page, f"{title}: {page.title}")]
     notes = element("ul", *(element("li", note) for page in (first, *others) for note in page.notes), class_="notes")
     summary = element("summary", heading, element("span", _tally(benched), class_="tally"))
     short = len(first.lines) <= SHORT

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from harness.report.markup import Html, element, joined
+from harness.report.plots import offered, own
+from harness.report.scale import step_of
 from harness.store.result import Result
 
 WIDTH, HEIGHT = 560, 250
 LEFT, RIGHT, TOP, BOTTOM = 44, 64, 12, 38
 """Margins of the axes, which hold their labels."""
-STEPS = (1, 2, 5)
-TICKS = 5
-"""About so many on an axis."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ def curves(results: Sequence[Result]) -> Html | None:
     mean = _mean([values for values in tests if whole(values, epochs)])
     train = _mean([values for r in results if whole(values := r.curve.train_accuracy, epochs)])
     every += train
-    step = _step(max(every) - min(every))
+    step = step_of(max(every) - min(every))
     low = math.floor(min(every) / step) * step
     high = max(math.ceil(max(every) / step) * step, low + step)
     axes = Axes(epochs=epochs, low=low, high=high)
@@ -60,18 +60,36 @@ def curves(results: Sequence[Result]) -> Html | None:
         "svg",
         *_grid(axes, step),
         *lines,
-        class_="chart",
+        class_=f"chart {own(results[0].cell.method)}",
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
         aria_label=_told(results, mean),
     )
-    return element("figure", drawn, element("figcaption", _legend(len(tests), bool(mean), bool(train))))
+    figure = element(
+        "figure",
+        drawn,
+        element("figcaption", _legend(len(tests), bool(mean), bool(train), own(results[0].cell.method))),
+    )
+    cell = results[0].cell
+    name = f"{cell.method}-{cell.architecture}-{cell.dataset}-T{cell.timesteps}"
+    return offered(figure, _numbers(results), name, f"curves of {name}")
 
 
-def _legend(count: int, mean: bool, train: bool) -> Html:
+def _numbers(results: Sequence[Result]) -> str:
+    """As CSV: what is drawn, before any mean."""
+    lines = ["seed,epoch,test_accuracy,train_accuracy"]
+    for result in results:
+        pairs = zip_longest(result.curve.test_accuracy, result.curve.train_accuracy, fillvalue=math.nan)
+        for epoch, values in enumerate(pairs, start=1):
+            told = (f"{value:.4f}" if math.isfinite(value) else "" for value in values)
+            lines.append(",".join([str(result.cell.seed), str(epoch), *told]))
+    return "\n".join(lines) + "\n"
+
+
+def _legend(count: int, mean: bool, train: bool, colour: str) -> Html:
     def key(kind: str, text: str) -> Html:
         line = element("path", class_=kind, d="M0 5H24")
-        svg = element("svg", line, class_="key", viewBox="0 0 24 10", aria_hidden="true")
+        svg = element("svg", line, class_=f"key {colour}", viewBox="0 0 24 10", aria_hidden="true")
         return element("span", svg, text)
 
     parts = [key("seed", "test accuracy, one seed")]
@@ -113,15 +131,8 @@ def _grid(axes: Axes, step: float) -> Iterator[Html]:
         y = f"{axes.y(value):.1f}"
         yield element("path", class_="grid", d=f"M{LEFT} {y}H{WIDTH - RIGHT}")
         yield element("text", f"{value:g}", x=LEFT - 8, y=f"{axes.y(value) + 4:.1f}", text_anchor="end")
-    every = max(1, round(_step(axes.epochs - 1)))
+    every = max(1, round(step_of(axes.epochs - 1)))
     for epoch in sorted({1, *range(every, axes.epochs + 1, every)} - ({2} if every > 1 else set())):
         yield element("text", str(epoch), x=f"{axes.x(epoch):.1f}", y=HEIGHT - BOTTOM + 16, text_anchor="middle")
     middle = f"{(LEFT + WIDTH - RIGHT) / 2:g}"
     yield element("text", "epoch", class_="axis", x=middle, y=HEIGHT - 4, text_anchor="middle")
-
-
-def _step(span: float) -> float:
-    """1, 2 or 5 times a power of ten, so that about `TICKS` of them make `span`."""
-    rough = max(span / TICKS, 1e-3)
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next((s * power for s in STEPS if s * power >= rough - 1e-12), 10 * power)

@@ -63,7 +63,7 @@ def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence
 
 def command(text: str) -> Html:
     """Something to type, with a button that copies it."""
-    words = [element("span", word) for word in text.split(" ")]  # a line is not broken within an option
+    words = [element("span", Html(joined(word).replace(",", ",<wbr>"))) for word in text.split(" ")]
     return element(
         "div",
         element("code", Html(" ".join(words))),

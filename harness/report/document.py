@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
 from harness import __version__
+from harness.plan import Line
 from harness.render import table_page
 from harness.report.benches import benches
 from harness.report.details import details, terms
 from harness.report.gather import Found, Sight
+from harness.report.lead import lead
 from harness.report.markup import Html, element, joined, slug
 from harness.report.missing import missing
 from harness.report.picture import picture
 from harness.report.rows import SENTENCE, Section, section, verdict
 from harness.report.summary import summary
+from harness.tables import display, method_label
 
 BENCHES = Path("results/bench")
 """Where `report` looks for them unless it is told otherwise."""
 
 
-def document(found: Found) -> str:
-    """The HTML file as text."""
+def document(found: Found, step: Callable[[str], None] = lambda what: None) -> str:
+    """The HTML file as text; `step` is told of each picture before it is drawn."""
     taken: set[str] = set()
     tables = [_table(found, sight, _anchor(sight.name, taken)) for sight in found.tables]
     claims = _claims(found, _anchor("claims", taken))
-    figures = [picture(sight, _anchor(f"figure {sight.name}", taken)) for sight in found.figures]
+    figures = []
+    for sight in found.figures:
+        step(f"drawing {sight.name}")
+        figures.append(picture(sight, _anchor(f"figure {sight.name}", taken)))
     return Template(_form("html")).substitute(
         title=joined(f"Does the number hold? {found.paper.title}"),
         style=_form("css"),
         script=_form("js"),
+        paper=element("p", f"{found.paper.title} · {found.paper.authors}, {found.paper.venue}", class_="paper"),
+        lead=lead(found),
         summary=summary(found),
         verdicts=_options([*tables, claims]),
         contents=_contents(tables),
@@ -65,7 +73,21 @@ def _table(found: Found, sight: Sight, anchor: str) -> Section:
         page=table_page(sight.plan, sight.outcomes),
         behind=tuple(details(found, sight, line) for line in sight.plan.lines),
         measured=tuple(bool(sight.summary(line).accuracies) for line in sight.plan.lines),
+        tokens=tuple(_tokens(line, number) for number, line in enumerate(sight.plan.lines, start=1)),
     )
+
+
+def _tokens(line: Line, number: int) -> dict[str, str]:
+    """Each by its own name and by the one in print: ``mpbn|MPBN``."""
+    row = line.row
+    sets = dict.fromkeys((row.dataset, *(cell.dataset for cell in line.cells)))
+    return {
+        "method": f"{row.method}|{method_label(row)}",
+        "network": f"{row.architecture}|{display('architecture', row.architecture)}",
+        "dataset": "|".join(dict.fromkeys(part for name in sets for part in (name, display("dataset", name)))),
+        "t": str(row.timesteps),
+        "row": str(number),
+    }
 
 
 def _claims(found: Found, anchor: str) -> Section:
@@ -80,6 +102,7 @@ def _claims(found: Found, anchor: str) -> Section:
         page=page,
         behind=tuple(element("div", one, class_="details") for one in behind),
         measured=tuple(not any("not measured" in line.cells[i] for i in measured) for line in page.lines),
+        tokens=tuple({"claim": str(record["claim"]), "row": str(n)} for n, record in enumerate(page.records, start=1)),
     )
 
 

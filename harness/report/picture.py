@@ -7,10 +7,12 @@ import re
 from harness.render.view import table_page
 from harness.report.gather import Sight
 from harness.report.markup import Html, element
+from harness.report.plots import offered
 
 COLOURS = {
     "#ffffff": "--paper", "white": "--paper", "#000000": "--ink", "#595959": "--quiet", "#e5e5e5": "--rule",
     "#0072b2": "--series-1", "#d55e00": "--series-2", "#009e73": "--series-3", "#cc79a7": "--series-4",
+    "#56b4e9": "--series-5", "#e69f00": "--series-6",
 }  # fmt: skip
 """As they are drawn -> what `page.css` calls them; others stay."""
 SMALLEST, LARGEST = 16, 8
@@ -26,11 +28,12 @@ def picture(sight: Sight, anchor: str) -> Html:
         return element("section", heading, element("p", "Nothing of it is measured yet."), id=anchor)
     from harness.render import figures  # late: it brings pandas and matplotlib
 
-    svg, told = figures.inline(sight.plan, sight.outcomes, sight.probes)
+    svg, told, numbers = figures.inline(sight.plan, sight.outcomes, sight.probes)
     drawn = element("div", inlined(svg, anchor, title), class_="scroll", tabindex=0, role="group", aria_label=title)
     caption = element("figcaption", *(element("span", line) for line in told))
     heading = element("h3", title, class_="unseen")  # it stands in the picture
-    return element("section", heading, element("figure", drawn, caption, class_="drawn"), id=anchor)
+    figure = offered(element("figure", drawn, caption, class_="drawn"), numbers, sight.plan.table.name, title, anchor)
+    return element("section", heading, figure, id=anchor)
 
 
 def inlined(svg: str, anchor: str, title: str) -> Html:

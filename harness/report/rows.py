@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.render.page import Line, Page
-from harness.report.markup import Html, element, joined
+from harness.report.markup import Html, element
+from harness.report.plots import link
 from harness.report.summary import badge
 
-NARROW = ("Paper", "Measured (n)", "As measured")
+NARROW = ("Paper", "Measured (n)", "Δ base [95 %]", "Own numbers")
 """Columns that stay on a phone, beside the name and the verdict; the others are told under the row's name there."""
 SENTENCE = "The paper says"
 """The column of the claims that names a row better than its name does."""
@@ -24,6 +26,8 @@ class Section:
     page: Page
     behind: tuple[Html, ...]
     measured: tuple[bool, ...]
+    tokens: tuple[Mapping[str, str], ...]
+    """What each line is found by: ``method`` -> ``mpbn|mpbn element-wise``."""
 
     @property
     def label(self) -> str:
@@ -74,6 +78,7 @@ def section(one: Section) -> Html:
     return element(
         "details",
         element("summary", heading, count),
+        element("p", one.page.answer, class_="answer") if one.page.answer else None,
         element("div", _table(one), class_="scroll"),
         notes,
         id=one.anchor,
@@ -85,7 +90,7 @@ def section(one: Section) -> Html:
 def _table(one: Section) -> Html:
     heads = []
     for i in one.shown:
-        heads.append(_head(one.page.columns[i].head, one.classes(i)))
+        heads.append(_head(one.page.columns[i].head, one.classes(i), before=one.page.columns[i].align == "right"))
         if i == one.name and one.grouped:
             heads.append(_head(one.page.group, "wide"))
     group = one.page.lines[0].group if one.page.group and not one.grouped else ""
@@ -99,8 +104,10 @@ def _table(one: Section) -> Html:
     )
 
 
-def _head(text: str, classes: str | None) -> Html:
-    button = element("button", text, element("span", class_="arrow", aria_hidden="true"), type="button")
+def _head(text: str, classes: str | None, *, before: bool = False) -> Html:
+    """The sign of the order stands where it moves no head away from its numbers."""
+    arrow = element("span", class_="arrow", aria_hidden="true")
+    button = element("button", *((arrow, text) if before else (text, arrow)), type="button")
     return element("th", button, scope="col", class_=classes)
 
 
@@ -113,14 +120,14 @@ def _row(one: Section, number: int, line: Line) -> Html:
             cells += [element("td", line.group, class_="wide")] if one.grouped else []
         else:
             toned = one.page.columns[i].toned
-            text = badge(line.cells[i], line.tone) if toned else _breakable(line.cells[i])
-            cells.append(element("td", text, class_=one.classes(i)))
+            text = badge(line.cells[i], line.tone) if toned else line.cells[i]
+            cells.append(element("td", text, class_=one.classes(i), data_label=one.page.columns[i].head))
     return element(
         "tbody",
         element("tr", *cells, class_="row"),
         element(
             "tr",
-            element("td", one.behind[number - 1], colspan=len(cells)),
+            element("td", one.behind[number - 1], _tools(one, number, anchor), colspan=len(cells)),
             id=f"{anchor}-more",
             class_="more",
             hidden=True,
@@ -129,7 +136,12 @@ def _row(one: Section, number: int, line: Line) -> Html:
         class_=line.tone,
         data_verdict=verdict(one.page, line),
         data_measured=one.measured[number - 1],
+        **{f"data_{key}": value.lower() for key, value in one.tokens[number - 1].items()},
     )
+
+
+def _tools(one: Section, number: int, anchor: str) -> Html:
+    return element("p", link(anchor, "Link to this row", f"row {number} of {one.label}"), class_="tools")
 
 
 def _name(one: Section, line: Line, opens: str) -> list[Html]:
@@ -143,8 +155,3 @@ def _name(one: Section, line: Line, opens: str) -> list[Html]:
         *([element("span", line.cells[one.name], class_="small always")] if one.sentence is not None else []),
         element("span", ", ".join(filter(None, told)), class_="small"),
     ]
-
-
-def _breakable(text: str) -> Html:
-    """Where a phone may break a line: between a mean and its deviation."""
-    return Html(joined(text).replace("±", "<wbr>±"))

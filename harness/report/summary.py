@@ -20,6 +20,8 @@ from harness.stats import RowSummary, reach
 from harness.store.result import Result
 from harness.tables import display, table_label
 
+CLAIMED = {"As measured": "as measured", "Own numbers": "by the paper’s own arithmetic"}
+"""Columns of the claims that are counted; the measured verdict leads."""
 MARKS: dict[Tone, str] = {"good": "✓", "bad": "▼", "high": "▲", "open": "◐", "plain": "≠", "quiet": "–"}
 """A shape beside each colour, so that neither colour nor print is needed to tell verdicts apart."""
 
@@ -32,10 +34,10 @@ def badge(text: str, tone: Tone) -> Html:
 def summary(found: Found) -> Html:
     rows = [sight.summary(line) for sight in found.tables for line in sight.plan.lines]
     cards = {
-        "What was asked": joined(*(element("p", text) for text in _asked(found))),
         "What was found": joined(*_found(found, rows)),
-        "On which machine": _machine(found.results),
         "What must not be concluded": element("ul", *(element("li", text) for text in _limits(found, rows))),
+        "What was asked": joined(*(element("p", text) for text in _asked(found))),
+        "On which machine": _machine(found.results),
     }
     return element(
         "div",
@@ -84,9 +86,9 @@ def _claims(found: Found) -> dict[str, str]:
     """``as measured`` -> ``1 holds, 27 not measured``; without what stands in brackets behind a verdict."""
     told = {}
     for i, column in enumerate(found.claims.columns):
-        if column.head.startswith("As "):
+        if column.head in CLAIMED:
             counts = Counter(line.cells[i].partition(" (")[0] for line in found.claims.lines)
-            told[column.head.lower()] = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+            told[CLAIMED[column.head]] = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
     return told
 
 

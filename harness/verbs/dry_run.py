@@ -44,8 +44,10 @@ class Foretold:
         return {"cells": cells, "to_train": self.to_train, "seconds": self.seconds, "told": self.lines}
 
 
-def dry_run(asked: Asked, how: How, say: Say, make: Make | None = None) -> Foretold:
-    """The cells, what is done, how long the rest will take, and in how much memory."""
+def dry_run(
+    asked: Asked, how: How, say: Say, make: Make | None = None, step: Callable[[str], None] = lambda what: None
+) -> Foretold:
+    """The cells, what is done, how long the rest will take, and in how much memory; `step`: told what is timed."""
     sending = remotely(asked, how) if how.on not in clusters.HERE else None
     asked = replace(asked, data=sending.data_root) if sending is not None else asked
     store, missing = Store(asked.store), dict[str, UserError]()
@@ -69,7 +71,7 @@ def dry_run(asked: Asked, how: How, say: Say, make: Make | None = None) -> Foret
     jobs = min(how.jobs or default, max(1, len(able)))
     here = _device(jobs)
     small = [cell for cell in able if fits(_total(cell, cell.recipe.batch, how.recompute), here.gib)]
-    expected, lines = forecast(small, _measure(asked, how), jobs), list[str]()
+    expected, lines = forecast(small, _measure(asked, how, step), jobs), list[str]()
     if expected.costs:
         lines.append(f"about {duration(expected.wall_seconds)} with {jobs} at once, by a few steps of each shape here:")
         costs = [
@@ -81,8 +83,9 @@ def dry_run(asked: Asked, how: How, say: Say, make: Make | None = None) -> Foret
     return Foretold(cells=tuple(rows), to_train=len(todo), lines=tuple(lines), seconds=seconds)
 
 
-def _measure(asked: Asked, how: How) -> Callable[[Cell], float]:
+def _measure(asked: Asked, how: How, step: Callable[[str], None]) -> Callable[[Cell], float]:
     def measure(cell: Cell) -> float:
+        step(f"timing a few steps of {without_seed(cell.label)}")
         from harness.train.worker import time_step
 
         return time_step(cell, asked.data, recompute=how.recompute)

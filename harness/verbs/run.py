@@ -141,7 +141,9 @@ def _launch(cells: Sequence[Cell], plans: Sequence[Plan], store: Store, asked: A
         gpus=gpus if how.on == "local" else (),
     )
     console = Console(stderr=True)
-    with Monitor(cells, len(all_cells(plans)) - len(cells), store, jobs, console, naming(plans)) as monitor:
+    with Monitor(
+        cells, len(all_cells(plans)) - len(cells), store, jobs, console, naming(plans), all_cells(plans)
+    ) as monitor:
         return launch.run(cells, store, chosen, monitor.watch)
 
 
@@ -179,7 +181,7 @@ def _follow(cells: Sequence[Cell], plans: Sequence[Plan], store: Store, sending:
 
     at_once = min(len(cells), sending.profile.parallel * sending.profile.pack)
     done, console = len(all_cells(plans)) - len(cells), Console(stderr=True)
-    with Monitor(cells, done, store, at_once, console, naming(plans)) as monitor:
+    with Monitor(cells, done, store, at_once, console, naming(plans), all_cells(plans)) as monitor:
         return remote.follow(cells, store, monitor.watch)
 
 

@@ -41,6 +41,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "FIGURE": (*FIGURES, *TABLES),
     "FILE": ("page.html", "results", "/dev/full", "/dev/null", "nowhere/page.html", "tiny.toml"),
     "FILE.toml|FILE.py": ("tiny.toml", "nowhere.toml", "preset.toml", "nowhere.py", "data", "x.py"),
+    "FILE.svg": ("badge.svg", "results", "/dev/null", "tiny.toml"),
+    "FILE.zip": ("kept.zip", "results", "/dev/null", "nowhere/kept.zip", "tiny.toml"),
     "FILE.py|PACKAGE": ("mine.py", "nowhere.py", "harness", "mine", "a/b", ".py", "data"),
     "KEY=VALUE[,...]": ("method=mpbn", "seed=0", "timesteps=2", "timesteps=x", "metod=x", "method=", "=", "method=a|b"),
     "METHOD.py": ("mine.py", "mpbn", "nowhere.py", "vanilla"),
@@ -51,6 +53,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "PRESET": ("preset.toml", "protocol.toml", "smoke", "cpu", "paper", "tiny.toml"),
     "PROGRAM": ("nir", "x"),  # torch and ONNX compile for many seconds; the weights are read the same way
     "PROTOCOL": ("paper", "released", "protocol.toml", "preset.toml", "tiny.toml", "x"),
+    "ROW": NUMBERS,
     "SECONDS": NUMBERS,
     "SHELL": ("bash", "fish", "sh"),
     "TABLE": TABLES,
@@ -68,7 +71,18 @@ VALUES: dict[str, tuple[str, ...]] = {
 FITTING: dict[str, str] = {"--preset": "preset.toml", "--protocol": "protocol.toml", "--store": "results/runs"}
 """Option -> the value with which the world's own files are reached: mostly."""
 WEIGHTS = {"table": 8, "status": 5, "show": 4, "logs": 3, "merge": 4, "run": 5, "claims": 3, "export": 3, "list": 3}
-WEIGHTS |= {"cancel": 2, "compare": 2, "report": 2, "bench": 0.5, "doctor": 1, "figure": 0.4, "new": 1}
+WEIGHTS |= {
+    "publish": 0.5,
+    "archive": 1,
+    "badge": 1,
+    "cancel": 2,
+    "compare": 2,
+    "report": 2,
+    "bench": 0.5,
+    "doctor": 1,
+    "figure": 0.4,
+    "new": 1,
+}
 COSTLY = ("--to", "--open")
 """Options that take seconds, or open a window: seldom."""
 

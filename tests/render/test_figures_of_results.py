@@ -153,10 +153,22 @@ def test_a_missing_seed_and_one_that_is_no_number_leave_n_of_3() -> None:
     assert lost.key not in set(numbers["key"])
 
 
-def test_differences_of_nothing_do_not_fill_the_axis() -> None:
+def test_differences_of_almost_nothing_do_not_fill_the_axis() -> None:
     plan = planned("inflation")
-    axes, _ = drawn("inflation", {cell.key: finished(msgspec.structs.replace(cell, seed=0)) for cell in plan.cells})
+    held = {c.key: msgspec.structs.replace(r := finished(c), last_accuracy=r.best_accuracy) for c in plan.cells}
+    some = plan.cells[0]
+    held[some.key] = msgspec.structs.replace(held[some.key], last_accuracy=held[some.key].best_accuracy - 0.01)
+    axes, _ = drawn("inflation", held)
     assert axes[0].get_xlim()[1] >= 0.2
+
+
+def test_differences_of_nothing_are_a_sentence() -> None:
+    plan = planned("inflation")
+    held = {c.key: msgspec.structs.replace(r := finished(c), last_accuracy=r.best_accuracy) for c in plan.cells}
+    picture, numbers = figures.draw(plan, held)
+    assert not picture.axes and len(numbers) == 18
+    said = " ".join(text.get_text() for text in picture.texts)
+    assert "added nothing: in all 18 runs the last epoch was the best" in said
 
 
 # --- energy -----------------------------------------------------------------------------------------------------------

@@ -6,12 +6,14 @@ them it is skipped, unless the environment names a browser by CHROMIUM: then one
 
 from __future__ import annotations
 
+import csv
 import importlib
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -28,7 +30,8 @@ def driver(name: str) -> Any:
 
 sync_api, axe = driver("playwright.sync_api"), driver("axe_playwright_python.sync_playwright")
 
-PHONE, WIDE = {"width": 360, "height": 740}, {"width": 1600, "height": 1000}
+PHONE, WIDE = {"width": 390, "height": 844}, {"width": 1280, "height": 1000}
+WIDTHS = (360, 390, 768, 1024, 1280, 1600)
 SCREENS = [(name, size, scheme) for name, size in (("phone", PHONE), ("wide", WIDE)) for scheme in ("light", "dark")]
 
 
@@ -148,7 +151,10 @@ def test_the_filter_leaves_the_rows_that_fit_and_counts_them(visit: Any) -> None
     page.keyboard.press("Escape")
     assert page.locator("#table1").is_visible() and page.locator("#count").inner_text() == ""
     page.locator("#filter").fill("no such method")
-    assert page.locator("#count").inner_text().startswith("0 of ")
+    assert page.locator("#count").inner_text() == "No row fits"
+    page.locator("#clear").click()
+    assert page.locator("#count").inner_text() == "" and not page.locator("#clear").is_visible()
+    assert page.locator("table.rows > tbody[hidden]").count() == 0
 
 
 def test_the_verdicts_of_the_first_screen_show_their_rows(visit: Any) -> None:
@@ -197,7 +203,10 @@ def test_axe_finds_nothing_and_nothing_runs_out_of_the_screen(
     for part in page.locator("details:not([open]) > summary").all():
         part.click() if part.is_visible() else None
     page.mouse.move(0, 0)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": size["height"]})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.set_viewport_size(size)
     found = axe.Axe().run(page)
     told = [f"{one['id']}: {node['target']}" for one in found.response["violations"] for node in one["nodes"]]
     assert not told, "\n".join(told)
@@ -220,3 +229,112 @@ def test_without_script_everything_is_open(browser: Any, file: Path) -> None:
     page.goto(file.as_uri())
     assert page.locator("#table1-row-4-more").is_visible() and not page.locator(".filter").is_visible()
     context.close()
+
+
+def shown(page: Any) -> list[str]:
+    """The ids of the rows that are left, those of the claims among them."""
+    return page.locator("table.rows > tbody:visible").evaluate_all("(rows) => rows.map((row) => row.id)")
+
+
+def test_a_key_and_a_value_fit_in_their_place_alone(visit: Any) -> None:
+    page = visit()
+    every = {key: page.locator(f"tbody[data-t='{key}']").count() for key in ("1", "10")}
+    assert all(every.values())
+    for typed in ("T=1", "t:1", "timesteps = 1"):
+        page.locator("#filter").fill(typed)
+        assert len(shown(page)) == every["1"], typed
+    page.locator("#filter").fill("method:mpbn T=2 dataset:cifar-10")
+    kept = page.locator("table.rows > tbody:visible").evaluate_all("(all) => all.map((row) => ({...row.dataset}))")
+    assert kept and {row["method"].partition("|")[0] for row in kept} == {"mpbn"}, "nor mpbn-element"
+    assert {(row["t"], row["dataset"].partition("|")[0]) for row in kept} == {("2", "cifar10")}
+    page.locator("#filter").fill("method:mpb")
+    begun = page.locator("tbody:visible[data-method]").evaluate_all("(all) => all.map((row) => row.dataset.method)")
+    assert {"mpbn", "mpbn-element"} <= {name.partition("|")[0] for name in begun}
+    page.locator("#filter").fill("claim:fold-exact")
+    assert len(shown(page)) == 1
+    page.locator("#filter").fill("verdict:incomplete")
+    verdicts = page.locator("table.rows > tbody:visible").evaluate_all("(all) => all.map((row) => row.dataset.verdict)")
+    assert set(verdicts) == {"incomplete"}
+
+
+def test_the_address_says_filter_order_and_open_rows(visit: Any) -> None:
+    page = visit()
+    page.locator("#filter").fill("resnet20 T=2")
+    page.locator("#measured").check()
+    page.locator("#table1 table.rows > thead th").nth(6).get_by_role("button").click()
+    page.locator("#table1-row-4 .opens").click()
+    hash = page.evaluate("location.hash")
+    again = visit(hash=hash)
+    assert shown(again) == shown(page) != [] and again.locator("#filter").input_value() == "resnet20 T=2"
+    assert again.locator("#measured").is_checked() and again.locator("#table1-row-4-more").is_visible()
+    assert again.locator("#table1 th[aria-sort=ascending]").count() == 1
+    assert again.evaluate("location.hash") == hash
+    again.locator("#clear").click()
+    again.locator("#table1 table.rows > thead th").nth(6).get_by_role("button").click(click_count=2)
+    assert again.evaluate("location.hash") == "#table1-row-4", "one open row is called by its name"
+
+
+@pytest.mark.parametrize("hash", ["#q=%", "#open=no,table1-row-4&sort=table1:99:ascending&sort=x", "#%E0%A4=", "#a=b"])
+def test_an_address_that_is_not_ours_harms_nothing(visit: Any, hash: str) -> None:
+    assert visit(hash=hash).locator("#filter").is_visible()
+
+
+def test_rows_figures_and_claims_have_a_link(visit: Any) -> None:
+    page = visit()
+    for anchor in ("table1-row-4", "claims-row-1", "figure-rates"):
+        if "row" in anchor:
+            page.locator(f"#{anchor} .opens").click()
+        page.locator(f"a.link[href='#{anchor}']").click()
+        assert page.evaluate("location.hash") == f"#{anchor}"
+        assert page.locator(f"#{anchor}").evaluate("(part) => part.getBoundingClientRect().top") < 800
+
+
+def test_plots_are_saved_as_svg_and_numbers(visit: Any) -> None:
+    page = visit(scheme="dark")
+    page.locator("#table1-row-4 .opens").click()
+    for place in (".lead-in", "#table1-row-4", "#figure-rates"):
+        saved = {}
+        for form in ("svg", "csv"):
+            with page.expect_download() as download:
+                page.locator(f"{place} .plot [data-save={form}]").click()
+            assert download.value.suggested_filename.endswith(f".{form}")
+            saved[form] = Path(download.value.path()).read_text()
+        assert "var(" not in saved["svg"] and ElementTree.fromstring(saved["svg"]).tag.endswith("svg")
+        assert len({len(line) for line in csv.reader(saved["csv"].splitlines())}) == 1 < saved["csv"].count("\n")
+
+
+def test_heads_stay_in_sight_over_their_numbers(visit: Any) -> None:
+    page = visit()
+    page.locator("#table2").evaluate("(part) => { part.open = true; }")
+    page.locator("#table2-row-25").evaluate("(row) => row.scrollIntoView({block: 'center', behavior: 'instant'})")
+    script = """() => {
+        const end = (node) => { const range = document.createRange(); range.selectNodeContents(node);
+            return Math.max(...[...range.getClientRects()].map((box) => box.right)); };
+        const heads = [...document.querySelector("#table2 table.rows").tHead.rows[0].cells];
+        const row = document.querySelector("#table2-row-30").rows[0];
+        return {
+            bar: document.querySelector("nav").getBoundingClientRect().bottom,
+            head: heads[0].getBoundingClientRect().top,
+            ends: heads.flatMap((head, i) => head.classList.contains("right") && head.offsetWidth
+                ? [[end(head.querySelector("button").lastChild), end(row.cells[i])]] : []),
+        };
+    }"""
+    seen = page.evaluate(script)
+    assert abs(seen["bar"] - seen["head"]) < 4 and len(seen["ends"]) >= 3
+    assert all(abs(head - number) < 1 for head, number in seen["ends"]), seen["ends"]
+
+
+def test_on_a_phone_every_number_has_its_label_and_what_is_measured_comes_first(visit: Any) -> None:
+    page = visit(PHONE)
+    script = """() => [...document.querySelectorAll("#tables td[data-label]")]
+        .filter((cell) => cell.offsetParent && cell.textContent.trim() && !cell.closest(".more"))
+        .map((cell) => [cell.dataset.label, getComputedStyle(cell, "::before").content])"""
+    labels = page.evaluate(script)
+    assert len(labels) > 20 and all(label in said for label, said in labels)
+    tops = page.locator("#table1 table.rows > tbody").evaluate_all(
+        "(all) => all.map((row) => [row.getBoundingClientRect().top, 'measured' in row.dataset])"
+    )
+    assert [so for _, so in sorted(tops)] == sorted((so for _, so in tops), reverse=True)
+    broken = """() => [...document.querySelectorAll(".rows .opens, .rows td, .rows .small")]
+        .filter((node) => !node.closest(".more") && getComputedStyle(node).overflowWrap !== "normal").length"""
+    assert page.evaluate(broken) == 0

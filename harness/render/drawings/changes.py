@@ -40,7 +40,7 @@ def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
         if group.blank:
             one.set_title(group.title)
         else:
-            _draw_panel(one, group)
+            _draw_panel(one, group, sketch)
     return figure, data
 
 
@@ -67,7 +67,7 @@ def _numbers(group: Group) -> list[tuple[object, ...]]:
     return found
 
 
-def _draw_panel(axes: Axes, group: Group) -> None:
+def _draw_panel(axes: Axes, group: Group, sketch: Sketch) -> None:
     """From the top down in the order of the rows; the numbers stand at the right."""
     changed = _changed(group)
     axes.set_title(f"{group.title} · against {', '.join(dict.fromkeys(base.label for _, _, base in changed))}")
@@ -75,7 +75,7 @@ def _draw_panel(axes: Axes, group: Group) -> None:
     for place, (_, row, base) in enumerate(changed):
         difference = paired(row.results, base.results)
         if difference.mean is not None:
-            _draw_row(axes, place, difference, row, base)
+            _draw_row(axes, place, difference, row, base, sketch.look_of(row))
         told = _told(difference, row, base)
         axes.annotate(
             told, (1.02, place), xycoords=("axes fraction", "data"), va="center", size=7, annotation_clip=False
@@ -88,8 +88,8 @@ def _draw_panel(axes: Axes, group: Group) -> None:
     axes.set_axisbelow(True)
 
 
-def _draw_row(axes: Axes, place: int, difference: Sample, row: Drawn, base: Drawn) -> None:
-    ink = look.look(0)["color"]
+def _draw_row(axes: Axes, place: int, difference: Sample, row: Drawn, base: Drawn, colour: tuple[int, int]) -> None:
+    ink = look.look(*colour)["color"]
     assert difference.mean is not None
     if difference.interval is not None:
         axes.plot(difference.interval, (place, place), color=ink, linewidth=1.4, zorder=2)

@@ -28,6 +28,8 @@ def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
         one.set_title(group.title)
         if not group.blank:
             _draw_panel(one, group, data, sketch)
+    for dataset in dict.fromkeys(group.dataset for group in sketch.groups):
+        look.share([one for one, group in zip(axes, sketch.groups, strict=True) if group.dataset == dataset])
     return figure, data
 
 
@@ -35,6 +37,9 @@ def _draw_panel(axes: Axes, group: Group, data: pd.DataFrame, sketch: Sketch) ->
     for name, row in zip(group.names, group.rows, strict=True):
         shown = frame.of(data, [result.cell.key for result in row.results])
         _draw_series(axes, f"{name} ({row.count})", sketch.looks[name], shown)
+        if sketch.compared and (printed := row.comparable) is not None:
+            colour = look.look(*sketch.looks[name])["color"]
+            axes.axhline(printed, color=colour, linewidth=0.8, linestyle=":", label=f"the paper's {printed:.2f}")
     axes.set_xlabel("Epoch")
     axes.set_ylabel("Test accuracy (%)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -42,12 +47,12 @@ def _draw_panel(axes: Axes, group: Group, data: pd.DataFrame, sketch: Sketch) ->
     axes.legend(loc="lower right")
 
 
-def _draw_series(axes: Axes, label: str, number: int, data: pd.DataFrame) -> None:
+def _draw_series(axes: Axes, label: str, looks: tuple[int, int], data: pd.DataFrame) -> None:
     """Markers of the series stand at different epochs where there are more epochs than markers."""
-    own, mean = look.look(number), frame.mean(data)
+    own, mean = look.look(*looks), frame.mean(data)
     bold, thin = (1.2, 0.4) if len(mean) > LONG else (1.8, 0.7)
     for _, one in data.groupby("key", sort=False):
         axes.plot(one["epoch"], one["test_accuracy"], color=own["color"], linewidth=thin, alpha=0.6)
     every = max(1, len(mean) // MARKERS)
-    places = (number * every // 2 % every, every)
+    places = (sum(looks) * every // 2 % every, every)
     axes.plot(mean.index, mean, **own, linewidth=bold, markersize=4, markevery=places, label=label, zorder=3)

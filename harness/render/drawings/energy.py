@@ -45,7 +45,6 @@ def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
     """The picture, and the numbers in it."""
     points = {result.cell.key: point for result in sketch.results if (point := _point(result, sketch.probes))}
     data = pd.DataFrame([_numbers(point) for point in points.values()], columns=list(COLUMNS))
-    numbers = {name: number for number, name in enumerate(_methods(sketch))}
     whys = [group.blank or _uncounted(group, points) for group in sketch.groups]
     blanks = [blank for why in whys for blank in (why, why and " ")]
     figure, axes = look.frame(sketch.title, (*sketch.subtitle, *READING), blanks, sketch.footnote, across=2)
@@ -54,9 +53,10 @@ def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
         left.set_title(group.title)
         if not why:
             for one, (label, measure) in zip((left, right), AXES, strict=True):
-                _draw_panel(one, group, points, numbers, measure)
+                _draw_panel(one, group, points, sketch, measure)
                 one.set_xlabel(label)
             left.legend(loc="best")
+            look.share([left, right])
     return figure, data
 
 
@@ -73,11 +73,6 @@ def _numbers(point: Point) -> tuple[object, ...]:
     return (*(getattr(cell, name) for name in frame.CELL), *said, cell.key)
 
 
-def _methods(sketch: Sketch) -> list[str]:
-    """One look each, at whatever number of timesteps."""
-    return list(dict.fromkeys(row.label for group in sketch.groups for row in group.rows))
-
-
 def _uncounted(group: Group, points: Mapping[str, Point]) -> str:
     return "" if any(_of(row, points) for row in group.rows) else NOT_YET
 
@@ -90,13 +85,14 @@ def _draw_panel(
     axes: Axes,
     group: Group,
     points: Mapping[str, Point],
-    numbers: Mapping[str, int],
+    sketch: Sketch,
     measure: Callable[[Operations], float],
 ) -> None:
     rows = [row for row in group.rows if _of(row, points)]
     means = {id(row): _mean(_of(row, points), measure) for row in rows}
     for label in dict.fromkeys(row.label for row in group.rows):
-        own, mine = look.look(numbers[label]), [row for row in rows if row.label == label]
+        mine = [row for row in rows if row.label == label]
+        own = look.look(*sketch.look_of(next(row for row in group.rows if row.label == label)))
         for row in mine:
             x, y = zip(*(_at(point, measure) for point in _of(row, points)), strict=True)
             axes.plot(x, y, **{**own, "linestyle": "none"}, markersize=3.5, alpha=0.45)

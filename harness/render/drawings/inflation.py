@@ -34,10 +34,11 @@ SPREAD = 0.34
 @look.styled
 def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
     """The picture, and the differences that it shows."""
-    numbers = {name: number for number, name in enumerate(_methods(sketch))}
     rows = [_numbers(result) for result in sketch.results if _finite(result)]
     data = pd.DataFrame(rows, columns=list(COLUMNS))
     high = AROUND + LINE * max((len(group.rows) for group in sketch.groups if not group.blank), default=3)
+    if len(data) and max(data["inflation"]) == 0.0:  # the title says it
+        return look.frame(sketch.title, (*sketch.subtitle, *READING), [], sketch.footnote, across=1)[0], data
     blanks = [group.blank for group in sketch.groups]
     subtitle = (*sketch.subtitle, *READING)
     figure, axes = look.frame(sketch.title, subtitle, blanks, sketch.footnote, across=1, size=(WIDTH + 1.7, high))
@@ -45,14 +46,9 @@ def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
     for one, group in zip(axes, sketch.groups, strict=True):
         one.set_title(group.title)
         if not group.blank:
-            _draw_panel(one, group, numbers)
+            _draw_panel(one, group, sketch)
             one.set_xlim(-0.02 * most, most)
     return figure, data
-
-
-def _methods(sketch: Sketch) -> list[str]:
-    """One look each, whatever else its rows differ in."""
-    return list(dict.fromkeys(row.label for group in sketch.groups for row in group.rows))
 
 
 def _finite(result: Result) -> bool:
@@ -69,12 +65,12 @@ def _gap(result: Result) -> float:
     return result.best_accuracy - result.last_accuracy
 
 
-def _draw_panel(axes: Axes, group: Group, numbers: dict[str, int]) -> None:
+def _draw_panel(axes: Axes, group: Group, sketch: Sketch) -> None:
     """From the top down in the order of the rows; what is known of each stands at the right."""
     for place, row in enumerate(group.rows):
         results = [result for result in row.results if _finite(result)]
         if results:
-            _draw_row(axes, place, [_gap(result) for result in results], numbers[row.label])
+            _draw_row(axes, place, [_gap(result) for result in results], sketch.look_of(row))
         told = _told(row, results)
         at = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
         axes.annotate(told, (1.02, place), **at, va="center", size=7, color="black" if results else look.GREY)
@@ -94,8 +90,8 @@ def _told(row: Drawn, results: list[Result]) -> str:
     return f"{statistics.fmean(map(_gap, results)):.2f} ({row.count_of(len(results))})"
 
 
-def _draw_row(axes: Axes, place: int, gaps: list[float], number: int) -> None:
-    own = look.look(number)
+def _draw_row(axes: Axes, place: int, gaps: list[float], colour: tuple[int, int]) -> None:
+    own = look.look(*colour)
     step = SPREAD / max(1, len(gaps) - 1)
     heights = [place + step * (seed - (len(gaps) - 1) / 2) for seed in range(len(gaps))]
     dots = {**own, "linestyle": "none", "markersize": 4.5, "alpha": 0.9}

@@ -17,6 +17,8 @@ from harness.store.probes import Landscape, Statistics, area
 
 COLUMNS = [*frame.CELL, "statistics", "direction", "alpha", "loss", "accuracy", "samples", "key"]
 TITLES: dict[str, str] = {"running": "statistics as trained", "re-estimated": "statistics re-estimated"}
+HEADROOM = 1.3
+"""Above the highest line, for the legend."""
 READING = (
     "Random directions, each filter as long as the network's own (Li et al. 2018), drawn alike for both networks;",
     "biases and the parameters of normalisations stay. Their statistics, MPBN's included: as they were trained,",
@@ -41,13 +43,16 @@ def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
         one.set_title(f"{group.title}\n{TITLES[kind]}" if kind else group.title)
         if kind is not None:
             _draw_panel(one, group, kind, sketch)
+    look.share(axes)
+    for one in (one for one in axes if one.axison):
+        one.set_ylim(0, HEADROOM * one.get_ylim()[1])
     return figure, data
 
 
 def _draw_panel(axes: Axes, group: Group, kind: Statistics, sketch: Sketch) -> None:
     for name, row in zip(group.names, group.rows, strict=True):
         found = sketch.probed(row, "landscape")
-        own = look.look(sketch.looks[name])
+        own = look.look(*sketch.looks[name])
         lines = [_mean_of_directions(landscape, kind) for _, landscape in found]
         label = f"{name} ({row.count_of(len(found))}{_area([landscape for _, landscape in found], kind)})"
         for line in lines:
@@ -56,7 +61,6 @@ def _draw_panel(axes: Axes, group: Group, kind: Statistics, sketch: Sketch) -> N
         axes.plot(mean.index, mean, **own, linewidth=1.8, markersize=4, label=label, zorder=3)
     axes.set_xlabel("α (in filter norms)")
     axes.set_ylabel("Training loss (nats)")
-    axes.set_ylim(0, 1.3 * axes.get_ylim()[1])  # room for the legend
     look.rule(axes)
     axes.legend(loc="upper center")
 

@@ -76,7 +76,7 @@ def _panels(group: Group, sketch: Sketch) -> list[Panel]:
 def _draw_panel(axes: Axes, panel: Panel, sketch: Sketch) -> None:
     assert panel.row is not None
     found = [probe for _, probe in sketch.probed(panel.row, "potentials")]
-    first, colour = found[0], look.look(sketch.looks[panel.name])["color"]
+    first, colour = found[0], look.look(*sketch.looks[panel.name])["color"]
     middles = np.linspace(first.low, first.high, len(first.steps[0].before.counts) * 2 + 1)[1::2]
     layers = list(dict.fromkeys(step.layer for step in first.steps))
     ridges = {key: np.mean([_share(part) for part in parts], axis=0) for key, parts in _gathered(found, panel).items()}
@@ -96,7 +96,9 @@ def _draw_panel(axes: Axes, panel: Panel, sketch: Sketch) -> None:
     axes.axvline(first.threshold, color=look.GREY, linewidth=0.8, zorder=1)
     axes.set_xlim(-SHOWN, SHOWN)
     axes.set_ylim(-len(layers) + 0.7, TALL + 0.2)
-    axes.set_yticks([-place for place in range(len(layers))], layers, size=6)
+    axes.set_yticks([-place for place in range(len(layers))], [str(n + 1) for n in range(len(layers))], size=6)
+    if panel.first:
+        axes.set_ylabel("Spiking layer, from the input")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("z after MPBN" if panel.part == "after" else "u")

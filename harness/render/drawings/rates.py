@@ -56,7 +56,7 @@ def _proved(row: Drawn) -> list[str]:
 
 def _draw_panel(axes: Axes, group: Group, data: pd.DataFrame, sketch: Sketch) -> None:
     for name, row in zip(group.names, group.rows, strict=True):
-        keys, own = _proved(row), look.look(sketch.looks[name])
+        keys, own = _proved(row), look.look(*sketch.looks[name])
         shown = frame.of(data, keys)
         for _, one in shown.groupby("key", sort=False):
             axes.plot(one["layer"], one["rate"], color=own["color"], linewidth=0.7, alpha=0.6)

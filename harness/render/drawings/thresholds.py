@@ -49,7 +49,7 @@ def _draw_panel(axes: Axes, group: Group, sketch: Sketch) -> None:
     offsets = (np.arange(len(bars)) - (len(bars) - 1) / 2) * GAP / len(bars)
     named: set[str] = set()
     for offset, (name, row, probe) in zip(offsets, bars, strict=True):
-        own = look.look(sketch.looks[name] + 1)
+        own = look.look(*sketch.looks[name])
         folds = [folded for folded in probe.thresholds if folded.quantiles]
         places = np.array([layers.index(folded.layer) for folded in folds]) + offset
         least, _, lower, median, upper, _, greatest = np.array([folded.quantiles for folded in folds]).T
@@ -58,13 +58,15 @@ def _draw_panel(axes: Axes, group: Group, sketch: Sketch) -> None:
         named.add(name)
         axes.vlines(places, least, greatest, color=own["color"], linewidth=0.7)
         axes.vlines(places, lower, upper, color=own["color"], linewidth=3)
-        axes.plot(places, median, linestyle="", marker="o", markersize=2.6, markerfacecolor="white",
-                  markeredgewidth=0.6, color=own["color"], label=label, zorder=3)  # fmt: skip
+        dot = {"marker": "o", "markersize": 2.6, "markerfacecolor": "white", "markeredgewidth": 0.6}
+        axes.plot(places, median, linestyle="", **dot, color=own["color"], zorder=3)
+        if label is not None:  # as a bar is drawn
+            axes.plot([], [], **dot, color=own["color"], linewidth=3, label=label)
     axes.axhline(bars[0][2].threshold, color=look.GREY, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom, top + 0.12 * (top - bottom))  # room for the legend
-    axes.set_xticks(range(len(layers)), layers, rotation=60, ha="right", rotation_mode="anchor", size=7)
-    axes.set_xlabel("Layer of neurons, in the order of the network")
+    axes.set_xticks(range(len(layers)), [str(n + 1) for n in range(len(layers))])
+    axes.set_xlabel("Spiking layer, from the input")
     axes.set_ylabel("Folded threshold")
     look.rule(axes)
     axes.legend(loc="upper left")
