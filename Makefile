@@ -56,6 +56,9 @@ docs: $(READY) ## docs/protocols.md anew, from tables/
 	@mkdir -p docs
 	$(BIN)/python -m harness show protocol --format markdown > docs/protocols.md
 
+screenshots: $(READY) ## docs/screens anew: the report on results/cpu, in Debian's chromium
+	$(BIN)/python tests/report/screenshots.py
+
 # What a run needs: no tests, no linters, no browser; where there is no GPU, the small torch, if its index can be reached.
 $(RUNS): pyproject.toml constraints.txt
 	@$(enough)
@@ -65,9 +68,6 @@ $(RUNS): pyproject.toml constraints.txt
 	{ UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} $(BIN)/uv pip install --python $(BIN)/python $(LEAN) || \
 	$(BIN)/uv pip install --python $(BIN)/python $(LEAN); } || $(BIN)/python -m pip install $(LEAN)
 	@touch $@
-
-screenshots: $(READY) ## docs/screens anew: the report on results/cpu, in Debian's chromium
-	$(BIN)/python tests/report/screenshots.py
 
 $(READY): pyproject.toml constraints.txt
 	@$(enough)
