@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import os
 import re
@@ -10,17 +11,21 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import stand_in
 from PIL import Image
 
-from harness import arguments
+from baselines import METHODS as METHODS_HERE
+from harness import arguments, cli, environment, plugins, requests
+from harness.jobs import launch
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+WALK = "docs/first-hour.md"
 
 
 def blocks(document: str, language: str = "") -> list[str]:
@@ -113,7 +118,30 @@ def test_adding_takes_less_than_ten_lines() -> None:
     assert max(dataset, *lines.values()) < 10
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_first_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Line after line, in one folder; jobs train nothing, and `check` is tried in tests/conformance."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(launch, "worker", stand_in.train)
+    monkeypatch.setattr(requests.How, "__init__", functools.partialmethod(_inline, requests.How.__init__))
+    monkeypatch.setattr(METHODS_HERE, "_entries", {m: METHODS_HERE.get(m) for m in METHODS_HERE})
+    monkeypatch.setattr(plugins, "_LOADED", {})
+    monkeypatch.setenv(environment.COMMAND, "")
+    lines = [line.split("#")[0].strip() for block in blocks(WALK) for line in block.splitlines()]
+    assert lines[1] == "make demo"
+    lines[1] = re.findall(r"-m (harness run .*?) \$\(ARGS\)", (ROOT / "Makefile").read_text())[0]
+    for line in lines[1:]:
+        words = shlex.split(line.removeprefix("python -m "))
+        assert words[0] == "harness"
+        if words[1] not in ("check", "doctor", "figure"):  # seconds each, and tried elsewhere
+            assert cli.main(words[1:]) == 0, capsys.readouterr().err
+    assert "leaky" in (tmp_path / "report.html").read_text()
+
+
+def _inline(self: requests.How, init: Callable[..., None], **given: object) -> None:
+    init(self, **{**given, "on": "inline"})
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, WALK])
 def test_commands_can_be_typed(document: str) -> None:
     lines = [line.strip() for block in blocks(document) for line in block.splitlines()]
     typed = [re.split(r" {2,}| #", line)[0] for line in lines if line.startswith("python -m harness ")]

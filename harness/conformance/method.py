@@ -103,8 +103,8 @@ def key(trial: Trial) -> str:
         recipe=small.recipe,
         data=data.identify(small.dataset, None),
     )
-    trial.cell = code.stamping()(cell)
-    return f"its numbers will be kept under the hash {trial.cell.source} of its source"
+    trial.cell = cell = code.stamping()(cell)
+    return f"its numbers will be kept under the hash {cell.source} of its source"
 
 
 def builds(trial: Trial) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from harness import tables
 from harness.errors import UserError
+from harness.identity.code import stamping
 from harness.plan import Plan, data_of, parse_only, plan
 from harness.requests import Asked
 from harness.store import Store
@@ -35,16 +36,17 @@ def told(asked: Asked, plans: Sequence[Plan], store: Store) -> tuple[UserError, 
 def _others(asked: Asked, plans: Sequence[Plan], store: Store) -> Iterator[tuple[Change, int]]:
     """What to change, least of it first, and how many cells of the store are shown then."""
     begun = list(store.cells())
-    keys, only, identify = {cell.key for cell in begun}, parse_only(asked.only), data_of(begun)
+    keys, only, identify, stamp = {cell.key for cell in begun}, parse_only(asked.only), data_of(begun), stamping()
     presets = dict.fromkeys([asked.preset, *tables.preset_names(), None])
     protocols = dict.fromkeys([asked.protocol or PROTOCOL, *tables.protocol_names()])
     seeds = dict.fromkeys([asked.seeds, tuple(sorted({cell.seed for cell in begun}))])
     for chosen, protocol, preset in itertools.product(seeds, protocols, presets):
         other = replace(asked, preset=preset, protocol=protocol, seeds=chosen)
+        context = replace(context_for(other), stamp=stamp)
         found: set[str] = set()
         for made in plans:
             try:
-                there = plan(made.table, context_for(other), only=only, identify=identify)
+                there = plan(made.table, context, only=only, identify=identify)
             except UserError:  # `--only` may speak of what that preset has not
                 continue
             found |= keys & {cell.key for cell in there.cells}

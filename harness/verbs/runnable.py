@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from harness import tables
+from harness.identity.code import stamping
 from harness.plan import plan
 from harness.requests import Asked
 from harness.verbs.session import PROTOCOL, context_of
@@ -16,8 +17,9 @@ def commands(here: Collection[str], asked: Asked, *, gpu: bool) -> Iterator[tupl
     presets = sorted(
         map(tables.load_preset, tables.preset_names()), key=lambda one: not one.datasets
     )  # stand-ins first
+    stamp = stamping()
     for preset in (*presets, None):
-        context = context_of(tables.load_protocol(PROTOCOL), preset, asked.seeds, ())
+        context = context_of(tables.load_protocol(PROTOCOL), preset, asked.seeds, (), stamp)
         able = []
         for table in filter(tables.NUMBERED.fullmatch, tables.table_names()):
             made = plan(tables.load_table(table), context)
@@ -26,4 +28,5 @@ def commands(here: Collection[str], asked: Asked, *, gpu: bool) -> Iterator[tupl
         if able and (preset is not None or gpu):
             about = preset.description if preset is not None else "as the paper states it"
             more = f"; also {', '.join(table for table, _ in able[1:])}" if able[1:] else ""
-            yield command(*able[0], asked), about + more
+            first, made = able[0]
+            yield command(first, made, asked), about + more

@@ -107,7 +107,14 @@ def context_for(asked: Asked) -> Context:
     return replace(context, mixed=asked.mixed)
 
 
-def context_of(protocol: Protocol, preset: Preset | None, seeds: tuple[int, ...], plugins: tuple[str, ...]) -> Context:
+def context_of(
+    protocol: Protocol,
+    preset: Preset | None,
+    seeds: tuple[int, ...],
+    plugins: tuple[str, ...],
+    stamp: Callable[[Cell], Cell] | None = None,
+) -> Context:
+    """`stamp` (`identity.code.stamping`): shared, where there are several contexts."""
     return Context(
         protocol=protocol,
         preset=preset,
@@ -117,7 +124,7 @@ def context_of(protocol: Protocol, preset: Preset | None, seeds: tuple[int, ...]
         datasets=data.names(),
         plugins=plugins,
         origins=tables.load_origins(),
-        stamp=stamping(),
+        stamp=stamp or stamping(),
     )
 
 

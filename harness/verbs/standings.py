@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from harness import tables
 from harness.errors import UserError
+from harness.identity.code import stamping
 from harness.jobs import queue
 from harness.jobs.fronts import fronts
 from harness.jobs.queue import Queue, Task
@@ -71,9 +72,9 @@ def _plans(asked: Asked, begun: Sequence[Cell]) -> Iterator[tuple[Plan, str]]:
         protocols = tables.protocol_names()
     plugins, identify, only = load_plugins(asked.plugin), data_of(begun), parse_only(asked.only)
     seeds = asked.seeds if asked.targets or asked.seeds != SEEDS else tuple(sorted({cell.seed for cell in begun}))
-    names = asked.targets or tables.table_names()
+    names, stamp = asked.targets or tables.table_names(), stamping()
     for name, protocol, preset in itertools.product(names, protocols, presets):
-        context = context_of(tables.load_protocol(protocol), load_preset(preset), seeds, plugins)
+        context = context_of(tables.load_protocol(protocol), load_preset(preset), seeds, plugins, stamp)
         made = plan(loaded(name, context), context, only=only, identify=identify)
         yield made, command(name, made, asked)
 

@@ -276,6 +276,28 @@ def test_a_plugin_is_loaded_once_however_it_is_named(tmp_path: Path, monkeypatch
         METHODS._entries.pop("once")
 
 
+def test_a_failure_names_the_last_line_of_the_users_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that of torch, which the traceback ends with."""
+    from harness import plugins
+
+    (tmp_path / "mine.py").write_text(
+        "import torch\nfrom baselines import METHODS\n"
+        "def wrong():\n    return torch.zeros(2).reshape(3)\n"
+        'METHODS.register("own-line", METHODS.get("vanilla"))\n'
+    )
+    monkeypatch.setattr(plugins, "_LOADED", {})
+    try:
+        brought = plugins.load(str(tmp_path / "mine.py")).brought["method", "own-line"]
+        (name,) = (module for module in brought.modules if module.startswith("plugin_"))
+        with pytest.raises(RuntimeError) as caught:
+            sys.modules[name].wrong()
+        failure = worker.describe_failure(cell(), caught.value)
+        assert failure.reason.endswith(" (mine.py:4: return torch.zeros(2).reshape(3))")
+        assert worker.describe_failure(cell(), ValueError("x")).reason == "ValueError: x"
+    finally:
+        METHODS._entries.pop("own-line")
+
+
 def test_the_curve_only_grows() -> None:
     from harness.train.loop import Tally
 
