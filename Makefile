@@ -7,7 +7,7 @@ ALL := -c constraints.txt -e '.[test,export,lint,browser]'
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hashes demo test test-slurm fuzz lint bench profile docs vouch
+.PHONY: help setup hashes demo test test-all test-slurm fuzz lint bench profile docs vouch
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -25,6 +25,9 @@ demo: $(READY) ## Table 1 on the bundled digits: trains what is missing (minutes
 
 test: $(READY) ## the tests, on up to four cores; ARGS="-k fold" narrows them down, ARGS="-n 0" takes one process
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+test-all: $(READY) ## those and the long ones: every method stopped, resumed, recomputed and exported, one by one
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --long $(ARGS)
 
 test-slurm: $(READY) ## the tests on a SLURM cluster of two nodes, started here; ARGS=--short takes minutes
 	@$(BIN)/python slurm/testcluster.py check >/dev/null
