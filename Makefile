@@ -11,7 +11,7 @@ enough = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	{ echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hashes demo test test-slurm fuzz lint bench profile docs screenshots vouch
+.PHONY: help setup hashes demo test test-all test-slurm fuzz lint bench profile docs screenshots vouch
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -29,6 +29,9 @@ demo: $(firstword $(wildcard $(READY)) $(RUNS)) ## Table 1 on the bundled digits
 
 test: $(READY) ## the tests, on up to four cores; ARGS="-k fold" narrows them down, ARGS="-n 0" takes one process
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+test-all: $(READY) ## those and the long ones: every method stopped, resumed, recomputed and exported, one by one
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --long $(ARGS)
 
 test-slurm: $(READY) ## the tests on a SLURM cluster of two nodes, started here; ARGS=--short takes minutes
 	@$(BIN)/python slurm/testcluster.py check >/dev/null

@@ -7,8 +7,7 @@ from functools import singledispatch
 
 from torch import nn
 
-from baselines.absorbing import fold_coefficients
-from baselines.folding import ConvPerStep, FoldedLeak, fold_leaks, fold_norms, fold_thresholds
+from baselines.folding import ConvPerStep, FoldedLeak, fold_coefficients, fold_leaks, fold_norms, fold_thresholds
 from baselines.network import Network
 from baselines.parts.analog import Analog
 from baselines.parts.coefficient import Coefficient

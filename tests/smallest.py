@@ -36,7 +36,7 @@ def network(method: str | Method) -> Network:
 def weights(method: str) -> dict[str, Tensor] | None:
     """Of what the cells of `method` begin from, fresh; None where they begin from nothing."""
     origin = load_origins().get(method)
-    return dict(network(origin.method).state_dict()) if origin else None
+    return dict(network(origin.method).state_dict()) if origin and origin.method else None
 
 
 @torch.no_grad()

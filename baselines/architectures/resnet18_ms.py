@@ -12,15 +12,13 @@ from baselines import ARCHITECTURES
 from baselines.architectures._layers import classifier, pooled, untouched
 from baselines.architectures._resnet import resnet, strided_shortcut, unpooled_stem
 
-RESNET18_MS = ARCHITECTURES.register(
-    "resnet18-ms",
-    partial(
-        resnet,
-        stem=unpooled_stem,
-        stem_channels=64,
-        stages=((64, 2, 2), (128, 2, 2), (256, 2, 2), (512, 2, 2)),
-        shortcut=strided_shortcut,
-        tail=pooled(classifier(bias=True)),
-        initialise=untouched,
-    ),
+ms = partial(
+    resnet,
+    stem=unpooled_stem,
+    stem_channels=64,
+    stages=((64, 2, 2), (128, 2, 2), (256, 2, 2), (512, 2, 2)),
+    shortcut=strided_shortcut,
+    tail=pooled(classifier(bias=True)),
+    initialise=untouched,
 )
+RESNET18_MS = ARCHITECTURES.register("resnet18-ms", ms)

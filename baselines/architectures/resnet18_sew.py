@@ -11,14 +11,12 @@ from baselines import ARCHITECTURES
 from baselines.architectures._layers import classifier, pooled
 from baselines.architectures._resnet import maximum_stem, resnet, strided_shortcut
 
-RESNET18_SEW = ARCHITECTURES.register(
-    "resnet18-sew",
-    partial(
-        resnet,
-        stem=maximum_stem,
-        stem_channels=64,
-        stages=((64, 2, 1), (128, 2, 2), (256, 2, 2), (512, 2, 2)),
-        shortcut=strided_shortcut,
-        tail=pooled(classifier(bias=True)),
-    ),
+sew = partial(
+    resnet,
+    stem=maximum_stem,
+    stem_channels=64,
+    stages=((64, 2, 1), (128, 2, 2), (256, 2, 2), (512, 2, 2)),
+    shortcut=strided_shortcut,
+    tail=pooled(classifier(bias=True)),
 )
+RESNET18_SEW = ARCHITECTURES.register("resnet18-sew", sew)

@@ -9,18 +9,7 @@ models/MS_ResNet.py, where the pooling layer exists but is not called.
 from functools import partial
 
 from baselines import ARCHITECTURES
-from baselines.architectures._layers import classifier, pooled, untouched
-from baselines.architectures._resnet import resnet, strided_shortcut, unpooled_stem
+from baselines.architectures.resnet18_ms import ms
 
-RESNET34_MS = ARCHITECTURES.register(
-    "resnet34-ms",
-    partial(
-        resnet,
-        stem=unpooled_stem,
-        stem_channels=64,
-        stages=((64, 3, 2), (128, 4, 2), (256, 6, 2), (512, 3, 2)),
-        shortcut=strided_shortcut,
-        tail=pooled(classifier(bias=True)),
-        initialise=untouched,
-    ),
-)
+STAGES = ((64, 3, 2), (128, 4, 2), (256, 6, 2), (512, 3, 2))
+RESNET34_MS = ARCHITECTURES.register("resnet34-ms", partial(ms, stages=STAGES))

@@ -8,17 +8,7 @@ code runs the first convolution once and repeats its output T times. Source: Spi
 from functools import partial
 
 from baselines import ARCHITECTURES
-from baselines.architectures._layers import classifier, pooled
-from baselines.architectures._resnet import maximum_stem, resnet, strided_shortcut
+from baselines.architectures.resnet18_sew import sew
 
-RESNET34_SEW = ARCHITECTURES.register(
-    "resnet34-sew",
-    partial(
-        resnet,
-        stem=maximum_stem,
-        stem_channels=64,
-        stages=((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)),
-        shortcut=strided_shortcut,
-        tail=pooled(classifier(bias=True)),
-    ),
-)
+STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
+RESNET34_SEW = ARCHITECTURES.register("resnet34-sew", partial(sew, stages=STAGES))

@@ -20,6 +20,9 @@ class LeakPassedThrough:
 
     tau: float = 0.99
 
+    def build(self, shape: tuple[int, int, int]) -> LeakPassedThrough:
+        return self
+
     def __call__(self, v: Tensor, x: Tensor) -> Tensor:
         return x + (v + (self.tau - 1) * v.detach())
 

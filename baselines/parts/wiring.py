@@ -46,10 +46,8 @@ class Plan:
 class Wiring(Protocol):
     """Whoever inherits from it has the paper's stem and shortcuts, and changes what differs."""
 
-    @property
-    def branches(self) -> int:
-        """Paths that are summed where a block ends, before a neuron."""
-        ...
+    branches: int
+    """Paths that are summed where a block ends, before a neuron."""
 
     def block(self, parts: Parts, plan: Plan, shortcut: nn.Module) -> nn.Module: ...
 

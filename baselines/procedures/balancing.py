@@ -81,7 +81,7 @@ def in_order(network: Network, images: Tensor) -> list[SpikingNeuron]:
     """The layers of neurons in the order in which they compute."""
     order: list[SpikingNeuron] = []
     layers = network.spiking_layers().values()
-    hooks = [layer.register_forward_hook(lambda layer, *_: order.append(layer)) for layer in layers]
+    hooks = [layer.register_forward_hook(lambda *_, layer=layer: order.append(layer)) for layer in layers]
     try:
         next(network.walk(images))
     finally:

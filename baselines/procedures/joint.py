@@ -44,7 +44,7 @@ class Distillation:
     temperature: float = 3.0
 
     def __call__(self, ann: Seen, snn: Seen, labels: Tensor) -> Tensor:
-        hard = sum(F.cross_entropy(y, labels) for y in (*ann.logits, *snn.logits))
+        hard = torch.stack([F.cross_entropy(y, labels) for y in (*ann.logits, *snn.logits)]).sum()
         taught = [(head, ann.logits[0]) for head in ann.logits[1:]] + list(zip(snn.logits, ann.logits, strict=True))
         soft = sum(self._soft(*pair) for pair in taught) * self.temperature**2
         apart = sum(_apart(*pair) for pair in zip(snn.features, ann.features, strict=True))
@@ -138,6 +138,7 @@ class Joint:
         features, logits = list[Tensor](), list[Tensor]()
         heads = network.heads
         assert isinstance(heads, nn.ModuleDict) and isinstance(network.body, nn.Sequential)
+        pooled = x
         for place, layer in enumerate(network.body):
             pooled, x = x.flatten(2).mean(2) if x.dim() == 4 else x, layer(x)
             if str(place) in heads:
@@ -146,7 +147,7 @@ class Joint:
                 logits.append(y)
         features, logits = [pooled, *features], [x, *logits]
 
-        summed = [[_sum(part, steps) for part in parts] for parts in (logits, features)]
+        summed = ([_sum(y, steps) for y in logits], [_sum(f, steps) for f in features])
         return Seen(*summed, x.unflatten(0, (steps, -1)))
 
     def at_once(self, timesteps: int) -> int:

@@ -9,12 +9,16 @@ import torch
 from torch import Tensor
 
 from baselines.network import Network
+from baselines.parts.poisson import Poisson
 from harness.errors import UserError
 from harness.export.network import Unrolled, axis, few
 
 
 def write(network: Network, images: Tensor, path: Path, *, spikes: bool = False) -> Path:
-    """Raises UserError where a package is missing."""
+    """Raises UserError where a package is missing, and for an input that ONNX cannot draw."""
+    if isinstance(network.method.encoder, Poisson):
+        what = "cannot be written in ONNX: it draws Poisson spikes by whole numbers of 64 bits"
+        raise UserError(what, "layer encoder", "take --to torch")
     try:
         import onnxscript  # noqa: F401  torch's exporter is written in it
     except ImportError:

@@ -14,6 +14,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
+import baselines
 from baselines.network import Network
 from baselines.recompute import Recompute, segments
 from harness import data
@@ -61,8 +62,12 @@ def _total(cell: Cell, batch: int, recompute: Recompute) -> int | None:
 def footprint(
     cell: Cell, shape: tuple[int, int, int], classes: int, batch: int, recompute: Recompute = "nothing"
 ) -> Footprint:
-    """Of a process that has `batch` images of (C, H, W). In bfloat16 no more than this: counted as float32."""
-    network = _on_meta(cell, shape, classes)
+    """Of a process that has `batch` images of (C, H, W). In bfloat16 no more than this: counted as float32.
+
+    Of as many timesteps as its procedure keeps at once: one where it trains online, or not at all.
+    """
+    kept_at_once = baselines.METHODS.get(cell.method).procedure.at_once(cell.timesteps)
+    network = _on_meta(msgspec.structs.replace(cell, timesteps=kept_at_once), shape, classes)
     network.recompute = recompute
     images = torch.empty(batch, *shape, device="meta")
     kept = saved_bytes(lambda: network(images), network)

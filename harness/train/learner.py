@@ -33,3 +33,19 @@ def backward(loss: Tensor, logits: Tensor, part: float, network: Network, group:
     if group.size > 1:
         loss = loss * part if part else network.nothing(logits)  # the mean over nothing is NaN
     loss.backward()
+
+
+class Trial:
+    """Goes through a procedure's motions, and leaves the network as it was: to time them."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def zero(self) -> None:
+        self._network.zero_grad(set_to_none=True)
+
+    def backward(self, loss: Tensor, logits: Tensor) -> None:
+        loss.backward()
+
+    def update(self) -> None:
+        pass

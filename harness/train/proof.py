@@ -10,8 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from baselines.absorbing import coefficients, fold_coefficients
 from baselines.folding import (
+    coefficients,
+    fold_coefficients,
     fold_leaks,
     fold_norms,
     fold_thresholds,

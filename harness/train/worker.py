@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import torch
 
 from baselines import kernels
 from baselines import remains as inference
-from baselines.network import Network
+from baselines.network import LONG, Network
 from baselines.recompute import Recompute
 from harness import durable, environment, opened, plugins
 from harness.data import Data, load
@@ -33,6 +34,7 @@ from harness.train import distributed
 from harness.train.build import network_of
 from harness.train.checkpoint import Checkpoint, State, serialised
 from harness.train.distributed import Group, PeerFailed
+from harness.train.learner import Trial
 from harness.train.loop import Diverged, Pace, train
 from harness.train.origin import Begun, origin_of
 from harness.train.proof import prove
@@ -231,16 +233,21 @@ def prepare(cell: Cell, data_root: Path | None) -> tuple[Data, Network]:
 
 
 def time_step(cell: Cell, data_root: Path | None, steps: int = 3, recompute: Recompute = "nothing") -> float:
-    """Seconds that an epoch of `cell` takes, from the fastest of a few training steps and one of evaluation."""
-    data, network = prepare(cell, data_root)
+    """Seconds that an epoch of `cell` takes, from the fastest of a few training steps and one of evaluation.
+
+    Of more than `LONG` timesteps as many are timed, and the others taken to be alike.
+    """
+    shown = min(cell.timesteps, LONG)
+    data, network = prepare(msgspec.structs.replace(cell, timesteps=shown), data_root)
     network.recompute = recompute
     network.train()
-    seconds = {"train": [], "test": []}
+    seconds, trial, procedure = {"train": [], "test": []}, Trial(network), network.method.procedure
     for _, (images, labels) in zip(range(steps), data.train.epoch(cell.seed, 0, cell.recipe.batch), strict=False):
-        start = time.perf_counter()
-        network.loss(network(images), labels).backward()
-        synchronise()
-        seconds["train"].append(time.perf_counter() - start)
+        if procedure.trains:
+            start = time.perf_counter()
+            procedure.step(network, images, labels, trial)
+            synchronise()
+            seconds["train"].append(time.perf_counter() - start)
     network.eval()
     for _, (images, _) in zip(range(2), data.test.batches(cell.recipe.batch), strict=False):
         start = time.perf_counter()
@@ -249,7 +256,7 @@ def time_step(cell: Cell, data_root: Path | None, steps: int = 3, recompute: Rec
         synchronise()
         seconds["test"].append(time.perf_counter() - start)
     batches = {"train": data.train.samples / cell.recipe.batch, "test": data.test.samples / cell.recipe.batch}
-    return sum(min(seconds[name]) * batches[name] for name in seconds)
+    return sum(min(seconds[name], default=0.0) * batches[name] for name in seconds) * cell.timesteps / shown
 
 
 def first(data: Data, samples: int, batch: int) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -11,8 +11,7 @@ from test_spots import near
 from torch import Tensor, nn
 
 from baselines import METHODS, build
-from baselines.absorbing import absorbed, coefficients, fold_coefficients
-from baselines.folding import ConvPerStep, fold_norms, has_foldable_threshold
+from baselines.folding import ConvPerStep, absorbed, coefficients, fold_coefficients, fold_norms, has_foldable_threshold
 from baselines.method import ConvNorm
 from baselines.network import Network
 from baselines.parts.after import Followed

@@ -143,3 +143,12 @@ def test_frames_of_the_four_sets() -> None:
         "imagenet": ((3, 224, 224), 1000),
         "cifar10dvs": ((2, 48, 48), 10),
     }
+
+
+@pytest.mark.parametrize(
+    ("method", "at_once"), [("spikenorm", 1), ("ottt", 1), ("hybrid-train", 100), ("vanilla", 100)]
+)
+def test_memory_is_that_of_the_timesteps_that_are_kept_at_once(method: str, at_once: int) -> None:
+    long = footprint(cell(method, timesteps=100), SHAPE, 10, BATCH).kept
+    assert long == footprint(cell(method, timesteps=at_once), SHAPE, 10, BATCH).kept
+    assert total(cell("joint-a-snn", timesteps=2), BATCH, "nothing") is not None

@@ -43,20 +43,40 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], St
 def test_killed_runs_end_like_an_undisturbed_one(undisturbed: tuple[list[str], Store], tmp_path: Path) -> None:
     """SIGKILL to the run, or to its jobs, or to all of them; local processes against the inline reference."""
     arguments, reference = undisturbed
-    root, chance = tmp_path / "runs", random.Random(KILLS)
-    command = [
-        sys.executable,
-        "-m",
-        "harness",
-        "run",
-        *arguments,
-        "--seeds",
-        "0,1",
-        "--jobs",
-        "2",
-        "--store",
-        str(root),
-    ]
+    killed_and_gone_on_with([*arguments, "--seeds", "0,1"], tmp_path / "runs", reference)
+
+
+@pytest.mark.skipif(KILLS < 10, reason="minutes: HARNESS_KILLS=10")
+def test_a_killed_chain_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
+    """An ANN, and what begins from it: converted, and converted and then trained."""
+    arguments = [*write_tiny(tmp_path, CHAIN), "--seeds", "0,1"]
+    reference = Store(tmp_path / "undisturbed")
+    done = harness("run", *arguments, "--on", "inline", "--store", reference.root)
+    assert done.returncode == 0, done.stderr
+    killed_and_gone_on_with(arguments, tmp_path / "runs", reference)
+
+
+CHAIN = """
+name = "chain"
+title = "What begins from an ANN"
+[[row]]
+method = "rmp"
+architecture = "vggsnn"
+dataset = "digits"
+timesteps = 40
+[[row]]
+method = "diet-snn-converted"
+architecture = "vggsnn"
+dataset = "digits"
+timesteps = 3
+"""
+
+
+def killed_and_gone_on_with(arguments: list[str], root: Path, reference: Store) -> None:
+    """A run in two processes is killed again and again; then it leaves what `reference` holds, and nothing else."""
+    wanted = len(list(reference.results()))
+    chance = random.Random(KILLS)
+    command = [sys.executable, "-m", "harness", "run", *arguments, "--jobs", "2", "--store", str(root)]
     killed = 0
     while killed < KILLS:
         front = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -74,14 +94,14 @@ def test_killed_runs_end_like_an_undisturbed_one(undisturbed: tuple[list[str], S
         for pid in processes(root):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        if len(list(root.glob("*/result.json"))) == 4:
+        if len(list(root.glob("*/result.json"))) == wanted:
             break
-    done = harness("run", *arguments, "--seeds", "0,1", "--jobs", "2", "--store", root)
+    done = harness("run", *arguments, "--jobs", "2", "--store", root)
     assert done.returncode == 0, done.stderr
 
     store = Store(root)
     ours, theirs = ({r.cell.key: r for r in s.results()} for s in (store, reference))
-    assert set(ours) == set(theirs) and len(ours) == 4
+    assert set(ours) == set(theirs)
     assert [metrics(ours[key]) for key in ours] == [metrics(theirs[key]) for key in ours]
     if KILLS >= 10:
         assert any(result.resumed for result in ours.values()), "no kill hit a cell after its first epoch"

@@ -189,7 +189,7 @@ def test_a_wrong_fold_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         theta = folding.eq10(norm, v_th).to(norm.weight.dtype)
         return theta, torch.ones_like(theta)
 
-    monkeypatch.setattr(folding, "folded_threshold", forgetful)
+    monkeypatch.setattr(folding.thresholds, "folded_threshold", forgetful)
     wrong = [proof for proof in prove(network, batches) if proof.fold == "mpbn-threshold"]
     assert wrong and not any(proof.passed for proof in wrong)
     assert all(f"{proof.mismatches} of " in proof.why and proof.mismatches > 100 for proof in wrong)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, fx, nn
 
-from baselines.folding import ConvPerStep
+from baselines.folding.norms import ConvPerStep
 from baselines.method import ConvNorm
 from baselines.network import Network
 from baselines.parts.coefficient import Coefficient
