@@ -210,7 +210,7 @@ VERBS = {
     ),
     "claims": _verb(
         requests.Claims,
-        "every claim of the paper: as printed, as measured",
+        "every claim of the paper: as measured, and what its own numbers say",
         groups.select,
         groups.where,
         groups.format,

@@ -115,7 +115,7 @@ def frame(
 def _lines(texts: Sequence[str], width: float, size: float) -> list[str]:
     """Broken where `width` inches are full of letters of `size` points, about 0.6 as wide as high."""
     letters = max(20, int(72 * width / ((0.68 if size == TITLE else 0.58) * size)))
-    return [line for text in texts for line in textwrap.wrap(text, letters) or [text]]
+    return [line for text in texts for line in textwrap.wrap(text, letters, break_on_hyphens=False) or [text]]
 
 
 def share(axes: Sequence[Axes]) -> None:

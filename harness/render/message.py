@@ -27,9 +27,10 @@ def _accuracy(sketch: Sketch, leads: Sequence[Lead]) -> str:
     if len(pairs) != 1:
         return ""
     n, shown = len(found[0].differences), sum(lead.shown for lead in found)
-    told = (
-        f"shows {'it' if len(found) == 1 else f'{shown} of {len(found)}'}" if shown else "cannot tell it from nothing"
-    )
+    what = "it" if len(found) == 1 else "any of them"
+    told = f"cannot tell {what} from nothing"
+    if shown:
+        told = "shows it" if len(found) == 1 else f"shows {shown} of {len(found)}"
     means = [lead.mean for lead in found]
     number = f"{_signed(means[0])}{_interval(found[0].differences)}"
     if len(found) > 1:

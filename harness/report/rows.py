@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.render.page import Line, Page
+from harness.render.page import Column, Line, Page
 from harness.report.markup import Html, element
 from harness.report.plots import link
 from harness.report.summary import badge
@@ -14,8 +14,8 @@ NARROW = ("Paper", "Measured (n)", "Δ base [95 %]", "Own numbers")
 """Columns that stay on a phone, beside the name and the verdict; the others are told under the row's name there."""
 SENTENCE = "The paper says"
 """The column of the claims that names a row better than its name does."""
-SHORT = {"T": "T\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"}
-"""What goes before a number where its column is gone."""
+SHORT = {"T": "T\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", "Section": "stated in "}
+"""What goes before a value where its column is gone; before other numbers its head, before names nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,9 +149,13 @@ def _name(one: Section, line: Line, opens: str) -> list[Html]:
     text = line.cells[one.name if one.sentence is None else one.sentence]
     gone = [i for i in one.shown if not one.kept(i) and one.page.columns[i].head != "#"]
     told = [line.group if one.grouped else ""]
-    told += [SHORT.get(one.page.columns[i].head, "") + line.cells[i] for i in gone if line.cells[i]]
+    told += [_lead(one.page.columns[i]) + line.cells[i] for i in gone if line.cells[i]]
     return [
         element("button", text, type="button", class_="opens", aria_expanded="false", aria_controls=opens),
         *([element("span", line.cells[one.name], class_="small always")] if one.sentence is not None else []),
         element("span", ", ".join(filter(None, told)), class_="small"),
     ]
+
+
+def _lead(column: Column) -> str:
+    return SHORT.get(column.head, f"{column.head} " if column.align == "right" else "")

@@ -331,6 +331,8 @@ def test_on_a_phone_every_number_has_its_label_and_what_is_measured_comes_first(
         .map((cell) => [cell.dataset.label, getComputedStyle(cell, "::before").content])"""
     labels = page.evaluate(script)
     assert len(labels) > 20 and all(label in said for label, said in labels)
+    small = page.locator("#ambiguities-row-1 .small, #claims-row-1 .small:not(.always)").all_inner_texts()
+    assert "Best−last " in small[0] and "T\u00a0=\u00a02" in small[0] and small[1].startswith("stated in ")
     tops = page.locator("#table1 table.rows > tbody").evaluate_all(
         "(all) => all.map((row) => [row.getBoundingClientRect().top, 'measured' in row.dataset])"
     )
