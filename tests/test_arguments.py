@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import __version__, requests
-from harness.arguments import build, completion, parse
+from harness.arguments import build, carrying, completion, parse
 from harness.arguments.verbs import KINDS, SHELLS, VERBS
 from harness.cli import VERBS as DONE
 from harness.cli import main
@@ -74,6 +74,18 @@ def test_a_comma_in_a_list_of_values_gets_a_hint(tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().err.endswith("type --only 'timesteps=1|2': a comma begins the next key\n")
     assert main([*typed, "timesteps=1|2", "--format", "json"]) == 1
     assert {row["timesteps"] for row in json.loads(capsys.readouterr().out)["rows"]} == {1, 2}
+
+
+def test_what_an_error_says_to_type_gets_what_it_lacks_alone() -> None:
+    given = ["show", "KEY", "--data", "d e", "--preset", "smoke", "--store=s"]
+    for said, added in {
+        "type: python -m harness run K --store s": " --data 'd e' --preset smoke",
+        "type: python -m harness logs K": " --data 'd e' --store s",
+        "type: python -m harness export table1 ...": "",
+        "type: python -m harness": "",
+        "did you mean `mpbn`?": "",
+    }.items():
+        assert carrying(UserError("what", "where", said), given).to_type == said + added
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture) -> None:

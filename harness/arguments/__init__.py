@@ -71,7 +71,7 @@ def carrying(error: UserError, given: Sequence[str]) -> UserError:
     if isinstance(error, UserErrors):
         return error
     words = error.to_type.split()
-    if words[:4] != ["type:", "python", "-m", "harness"] or "..." in words:
+    if words[:4] != ["type:", "python", "-m", "harness"] or len(words) < 5 or "..." in words:
         return error
     known = build()[1][words[4]].options() if words[4] in VERBS else []
     added = []

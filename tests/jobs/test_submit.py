@@ -317,6 +317,17 @@ def test_else_the_nearest_is_scaled_by_the_work(store: Store) -> None:
     assert past([other], store, Place(cluster="mine", gpu=False)) == {}
 
 
+def test_of_several_results_the_median_counts(store: Store) -> None:
+    """One of them shared its machine with others; and fewer timesteps are not foretold to take longer."""
+    for seed, seconds in enumerate((100.0, 110.0, 900.0)):
+        finished(store, seconds, "cpu", make_cell(seed, timesteps=2))
+    here = Place(cluster="", gpu=False)
+    same, fewer = make_cell(9, timesteps=2), make_cell(9, timesteps=1)
+    found = past([same, fewer], store, here)
+    assert found[same].seconds == 110.0 and found[fewer].seconds == 55.0
+    assert found[fewer].source == "scaled by 0.5 from vanilla/resnet20/digits/T2 (3 results)"
+
+
 def test_cells_that_share_a_gpu_are_not_hoped_to_be_faster(store: Store) -> None:
     finished(store, 100.0, "NVIDIA A100", make_cell(0))
     asked = make_cell(9)

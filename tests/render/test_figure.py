@@ -141,13 +141,11 @@ def test_what_is_missing_is_told_shown_and_1(tmp_path: Path, capsys: pytest.Capt
     assert picture.count("Test accuracy (%)</text>") == 1, "a panel without results has no axes"
 
 
-def test_an_empty_store_gives_a_picture_that_says_so(tmp_path: Path) -> None:
+def test_an_empty_store_draws_nothing_and_says_what_to_type(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert draw(tmp_path) == 1
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"figure2-paper.{s}" for s in SUFFIXES]
-    assert (tmp_path / "out/figure2-paper.csv").read_text() == COLUMNS + "\n"
-    picture = (tmp_path / "out/figure2-paper.svg").read_text()
-    assert picture.count("no results</text>") == 2 and "Test accuracy (%)" not in picture
-    assert "trained on" not in picture
+    assert not (tmp_path / "out").exists()
+    said = capsys.readouterr()
+    assert "nothing is measured, nothing is drawn" in said.err and "harness run figure2" in said.err and said.out == ""
 
 
 def test_stand_ins_go_by_their_own_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,7 +62,9 @@ def test_another_preset_than_none_is_dropped(tmp_path: Path, capsys: pytest.Capt
     )
 
 
-@pytest.mark.parametrize("typed", ["table table1 --preset smoke", "table table4", "status"])
+@pytest.mark.parametrize(
+    "typed", ["table table1 --preset smoke", "table table2 --preset smoke", "table table4", "status"]
+)
 def test_nothing_is_said_where_something_is_there_or_nothing_anywhere(
     typed: str, smoke: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,7 +38,8 @@ def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
     data = pd.DataFrame(rows, columns=list(COLUMNS))
     high = AROUND + LINE * max((len(group.rows) for group in sketch.groups if not group.blank), default=3)
     if len(data) and max(data["inflation"]) == 0.0:  # the title says it
-        return look.frame(sketch.title, (*sketch.subtitle, *READING), [], sketch.footnote, across=1)[0], data
+        notes = (*sketch.footnote, *_counted(sketch))
+        return look.frame(sketch.title, (*sketch.subtitle, *READING), [], notes, across=1)[0], data
     blanks = [group.blank for group in sketch.groups]
     subtitle = (*sketch.subtitle, *READING)
     figure, axes = look.frame(sketch.title, subtitle, blanks, sketch.footnote, across=1, size=(WIDTH + 1.7, high))
@@ -49,6 +50,13 @@ def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
             _draw_panel(one, group, sketch)
             one.set_xlim(-0.02 * most, most)
     return figure, data
+
+
+def _counted(sketch: Sketch) -> list[str]:
+    """Rows of which seeds are lacking; where a line is drawn for each, it says so itself."""
+    rows = [(name, row) for group in sketch.groups for name, row in zip(group.names, group.rows, strict=True)]
+    found = [(name, row, sum(map(_finite, row.results))) for name, row in rows]
+    return [f"{name}: {row.count_of(n)}" for name, row, n in found if n != row.shown.summary.asked]
 
 
 def _finite(result: Result) -> bool:
