@@ -13,7 +13,7 @@ PLACE, ADVICE = 120, 200
 """What of them is left to `where` and to `to_type`, where all of it is longer."""
 SHOWN = 20
 """Problems of one file that are told one by one."""
-MANY = 12
+MANY = 20
 """Names that nobody reads all of."""
 NAMES = 30
 """Known names in an advice."""

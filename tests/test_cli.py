@@ -207,7 +207,7 @@ def test_an_unwritable_store_is_one_line_and_2(store: Path, capsys: pytest.Captu
 def test_dry_run_trains_nothing_and_forecasts(
     store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.verbs.dry_run._measure", lambda asked, how: lambda cell: 6.0)
+    monkeypatch.setattr("harness.verbs.dry_run._measure", lambda asked, how, step: lambda cell: 6.0)
     assert train(store, "--dry-run") == 0
     out = capsys.readouterr().out
     assert "2 cells, 2 to train" in out and " with 1 at once" in out and "2 x  vanilla/resnet20/digits/T1" in out
@@ -217,7 +217,7 @@ def test_dry_run_trains_nothing_and_forecasts(
 def test_a_dry_run_is_a_record_or_a_line(
     store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.verbs.dry_run._measure", lambda asked, how: lambda cell: 6.0)
+    monkeypatch.setattr("harness.verbs.dry_run._measure", lambda asked, how, step: lambda cell: 6.0)
     assert train(store, "--dry-run", "--format", "json") == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["to_train"], len(told["cells"]), told["seconds"]) == (2, 2, 2 * 8 * 6.0)

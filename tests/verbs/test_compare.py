@@ -82,7 +82,7 @@ def test_a_method_known_by_name_needs_no_file(capsys: pytest.CaptureFixture) -> 
 
 
 def test_a_dry_run_trains_nothing(mine: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.verbs.dry_run._measure", lambda asked, how: lambda cell: 1.0)
+    monkeypatch.setattr("harness.verbs.dry_run._measure", lambda asked, how, step: lambda cell: 1.0)
     assert compare(mine, "--on", "table1", "--dry-run") == 0
     assert "2 cells, 2 to train" in capsys.readouterr().out and not Path("runs").exists()
 

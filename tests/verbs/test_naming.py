@@ -72,7 +72,7 @@ def test_every_row_of_the_open_questions_has_a_name_of_its_own() -> None:
 def test_a_dry_run_tells_them_apart(
     given: list[str], cells: list[Cell], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.verbs.dry_run._measure", lambda asked, how: lambda cell: 1.0)
+    monkeypatch.setattr("harness.verbs.dry_run._measure", lambda asked, how, step: lambda cell: 1.0)
     assert main(["run", *given, "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert said.count("mpbn/vgg11/digits/T2/seed0 (surrogate tanh)") == 1
