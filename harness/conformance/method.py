@@ -120,7 +120,7 @@ def steps(trial: Trial) -> str:
     assert trial.cell is not None
     network: Network = trial.made["network"].train()
     images, labels = next(iter(trial.made["data"].train.epoch(0, 0, trial.cell.recipe.batch)))
-    network.begin_epoch(0, trial.cell.recipe.epochs, lambda: 1.0)
+    network.begin_epoch(0, trial.cell.recipe.epochs, lambda: torch.ones(()))
     loss = network.loss(network(images), labels)
     loss.backward()
     if not math.isfinite(loss.item()):
@@ -132,7 +132,7 @@ def steps(trial: Trial) -> str:
 
 
 def trains(trial: Trial) -> str:
-    loaded, network, state, _ = worker.fit(trial.work("whole"), lambda pace: None, lambda text: None)
+    loaded, network, state, *_ = worker.fit(trial.work("whole"), lambda pace: None, lambda text: None)
     trial.made |= {"data": loaded, "trained": network, "curve": state.curve}
     first, last = state.curve.train_loss[0], state.curve.train_loss[-1]
     return (
@@ -149,7 +149,7 @@ def resumes(trial: Trial) -> str:
     try:
         worker.fit(trial.work("cut"), stop, lambda text: None)
     except interrupts.Stopped:
-        _, network, state, _ = worker.fit(trial.work("cut"), lambda pace: None, lambda text: None)
+        _, network, state, *_ = worker.fit(trial.work("cut"), lambda pace: None, lambda text: None)
     else:
         raise Wrong("it could not be stopped")
     other = trial.made["trained"].state_dict()

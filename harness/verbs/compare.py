@@ -94,7 +94,8 @@ def answer(request: Compare, seen: session.Seen, tell: Callable[[str], None] = l
 def _pairing(request: Compare, identify: Identify) -> Pairing:
     context = session.context_for(request.asked)
     methods = _methods(request.method)
-    table = session.loaded(request.table, context, tables.load_table)
+    table = tables.load_table(request.table)
+    session.held(table, request.table, context)
     return pairing(table, methods, context, parse_only(request.asked.only), identify)
 
 

@@ -80,11 +80,16 @@ def plans_of(asked: Asked, store: Store, identify: Identify, load: Load = tables
 
 
 def loaded(name: str, context: Context, load: Load = tables.load) -> Table | Figure:
-    """A user's own table is held against what there is, like everything else. Raises UserError, UserErrors."""
+    """Raises UserError, UserErrors."""
     table = load(name)
+    held(table, name, context)
+    return table
+
+
+def held(table: Table | Figure, name: str, context: Context) -> None:
+    """A user's own table, against what there is, like everything else. Raises UserErrors."""
     if tables.is_path(name):
         known.rows(table, context)
-    return table
 
 
 def _is_cell(name: str, store: Store) -> bool:

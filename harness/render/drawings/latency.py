@@ -56,7 +56,7 @@ def _keys(row: Drawn) -> list[str]:
 
 def _draw_panel(axes: Axes, group: Group, data: pd.DataFrame, sketch: Sketch) -> None:
     for name, row in zip(group.names, group.rows, strict=True):
-        keys, own = _keys(row), look.look(sketch.looks[name])
+        keys, own = _keys(row), look.look(*sketch.looks[name])
         shown = frame.of(data, keys)
         mean = pd.Series(shown.groupby("after")["accuracy"].mean())
         label = f"{name} ({row.count_of(len(keys))})"
