@@ -16,13 +16,13 @@ from harness.export.network import Unrolled, axis, few
 
 def write(network: Network, images: Tensor, path: Path, *, spikes: bool = False) -> Path:
     """Raises UserError where a package is missing, and for an input that ONNX cannot draw."""
-    if isinstance(network.method.encoder, Poisson):
-        what = "cannot be written in ONNX: it draws Poisson spikes by whole numbers of 64 bits"
-        raise UserError(what, "layer encoder", "take --to torch")
     try:
         import onnxscript  # noqa: F401  torch's exporter is written in it
     except ImportError:
         raise missing("onnxscript") from None
+    if isinstance(network.method.encoder, Poisson):
+        what = "cannot be written in ONNX: it draws Poisson spikes by whole numbers of 64 bits"
+        raise UserError(what, "layer encoder", "take --to torch")
     module = Unrolled(network, spikes=spikes).eval()
     path = path.with_suffix(".onnx")
     names = ["scores", *(network.spiking_layers() if spikes else ())]

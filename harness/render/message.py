@@ -126,6 +126,17 @@ def _thresholds(sketch: Sketch, leads: Sequence[Lead]) -> str:
     return f"V = {before:g} becomes {_range(medians)} in the median of a layer ({len(medians)} layers and seeds)"
 
 
+def _latency(sketch: Sketch, leads: Sequence[Lead]) -> str:
+    """What each method comes to when it has seen all its timesteps."""
+    told = [
+        f"{label} {statistics.fmean(last):.2f} %{f' after {timesteps} timesteps' if timesteps > 1 else ''}"
+        for label, rows in _by_label(sketch).items()
+        for timesteps in sorted({result.cell.timesteps for row in rows for result in row.results})
+        if (last := [r.last_accuracy for row in rows for r in row.results if r.cell.timesteps == timesteps])
+    ]
+    return ", ".join(told)
+
+
 OF: dict[str, Callable[[Sketch, Sequence[Lead]], str]] = {
     "curves": _accuracy,
     "landscape": _landscape,
@@ -134,6 +145,7 @@ OF: dict[str, Callable[[Sketch, Sequence[Lead]], str]] = {
     "rates": _rates,
     "inflation": _inflation,
     "energy": _energy,
+    "latency": _latency,
     "changes": _changes,
 }
 

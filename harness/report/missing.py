@@ -78,7 +78,7 @@ def _shapes(found: Found, todo: Sequence[Cell]) -> Iterator[tuple[str, ...]]:
     for shape, cells in shapes.items():
         known = found.past.get(cells[0])
         yield (
-            labels[cells[0]],
+            labels.get(cells[0]) or display("method", cells[0].method),  # no row's own: others begin from it
             str(shape.timesteps),
             ", ".join(str(cell.seed) for cell in cells),
             duration(known.seconds) if known else "not known",

@@ -27,6 +27,7 @@ BACKENDS = [
     pytest.param(compiled, id="compiled", marks=needs_compiler),
 ]
 NEURONS = {repr(METHODS.get(name).neuron): METHODS.get(name).neuron for name in METHODS}
+NEURONS = {told: neuron for told, neuron in NEURONS.items() if isinstance(neuron, Neuron)}  # one loop over time
 SHAPES = [(5, 7, 6), (16, 3, 3), (37, 1, 1), (1, 4, 4), (340, 1, 1)]
 """Channels below, equal to and above the kernel's blocks of 16 to 256; maps of one element."""
 
@@ -60,7 +61,10 @@ def agrees(ours: SpikingNeuron, shape: tuple[int, int, int], batch: int = 80) ->
 
     close(a.grad, b.grad)
     for p, q in zip(ours.parameters(), reference.parameters(), strict=True):
-        close(p.grad, q.grad)
+        if p.requires_grad:
+            close(p.grad, q.grad)
+        else:
+            assert p.grad is None and q.grad is None
     for p, q in zip(ours.buffers(), reference.buffers(), strict=True):
         close(p, q)
 

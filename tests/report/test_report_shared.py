@@ -105,7 +105,7 @@ def test_an_archive_has_all_that_prints_it_again(archived: Path, capsys: pytest.
         names = set(file.namelist())
         text = b"".join(file.read(name) for name in names if not name.startswith(("code/", "store/")))
     wanted = {"README.txt", "report.html", "data/table1.csv", "code/harness/cli.py", "code/tables/table1.toml"}
-    assert wanted | {"code/baselines/folding.py", "code/hashes.txt", "bench/latency-cpu.json"} <= names
+    assert wanted | {"code/baselines/folding/norms.py", "code/hashes.txt", "bench/latency-cpu.json"} <= names
     assert any(name.startswith("store/") and name.endswith("/result.json") for name in names)
     assert b"--preset cpu" in text and str(archived.parents[1]).encode() not in text
     assert main(["archive", "--check", str(archived)]) == 0

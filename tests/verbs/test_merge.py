@@ -120,6 +120,8 @@ def test_a_conflict_is_what_repeats_to_the_bit_and_nothing_else() -> None:
         "resumed": 7,
         "attempts": ({"commit": "another"},),
         "remains": ("something",),
+        "weights": "another",
+        "begun": "another",
     }
     assert sorted(changed) == sorted(Result.__struct_fields__), "say whether a new field is provenance"
     for name, value in changed.items():
