@@ -17,7 +17,7 @@ import msgspec
 import torch
 from torch import nn
 
-from harness import durable
+from harness import durable, opened
 from harness.store.result import Curve
 
 LOG = logging.getLogger(__name__)
@@ -77,7 +77,8 @@ class Checkpoint:
         """The newest readable state, on the CPU, or None to begin at the beginning."""
         for path in (self.newest, self.previous):
             try:
-                fields = torch.load(path, map_location="cpu", weights_only=True)
+                with opened.reading(path) as file:  # no link, no FIFO
+                    fields = torch.load(file, map_location="cpu", weights_only=True)
                 curve, underway = Curve(**fields.pop("curve")), fields.pop("underway", None)
                 self.earlier = tuple(fields.pop("writers", ()))
                 return State(curve=curve, underway=underway and Underway(**underway), **fields)

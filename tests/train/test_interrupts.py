@@ -213,3 +213,16 @@ def test_a_damaged_checkpoint_is_logged_and_the_one_before_taken(
     log = Store(tmp_path).log(CELL).read_text()
     assert "checkpoint.pt cannot be read (RuntimeError); taking the one before" in log
     same(Store(tmp_path), undisturbed)
+
+
+@pytest.mark.parametrize("kind", ["link", "FIFO"])
+def test_a_checkpoint_that_is_no_plain_file_is_not_opened(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before(monkeypatch, Epoch, "pause", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert worker.run_cell(CELL, tmp_path) == "interrupted"
+    held = Checkpoint(Store(tmp_path).folder(CELL))
+    assert held.load() is not None
+    held.newest.rename(tmp_path / "elsewhere.pt"), held.previous.unlink(missing_ok=True)
+    held.newest.symlink_to(tmp_path / "elsewhere.pt") if kind == "link" else os.mkfifo(held.newest)
+    assert held.load() is None
