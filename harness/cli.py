@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import io
 import os
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import arguments, environment, requests
-from harness.amounts import duration
 from harness.columns import columns
 from harness.errors import UserError
-from harness.printable import SPELLING, as_json, printable, printable_lines
+from harness.printable import as_json, printable_lines
+from harness.streams import Unwritten, complain, open_outputs, say, say_no_more, say_pages, steps, tell, write
 
 if TYPE_CHECKING:
     from harness.plan import Plan, State
-    from harness.render.page import Page
     from harness.verbs.run import Make
     from harness.verbs.session import Seen
     from harness.verbs.standings import Look
@@ -28,14 +24,10 @@ if TYPE_CHECKING:
 OK, INCOMPLETE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
-class Unwritten(Exception):
-    """Standard output does not take what is said: the disk behind it is full, or its device gone."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code: 0 all asked for is there, 1 something failed or is missing, 2 bad input, 130 interrupted."""
     given = list(sys.argv[1:] if argv is None else argv)
-    _open_outputs()
+    open_outputs()
     try:
         return _answer(given)
     except UserError as error:
@@ -44,11 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # `... | head` has read enough
-        _say_no_more()
+        say_no_more()
         return OK
     except Unwritten as error:
         complain([UserError(f"cannot be written ({error})", "standard output")])
-        _say_no_more()
+        say_no_more()
         return INCOMPLETE
     except OSError as error:  # of a file that nothing nearer to it has an answer for
         complain([UserError((error.strerror or str(error)).lower(), str(error.filename or ""))])
@@ -63,74 +55,6 @@ def _answer(given: list[str]) -> int:
         code = int(asked.code or OK)
     say("", end="")
     return code
-
-
-def say(text: object, end: str = "\n") -> None:
-    """The answer, on standard output, with nothing in it that a terminal would obey. Raises Unwritten."""
-    _write(printable_lines(str(text)), end)
-
-
-def _say_pages(pages: Page | Sequence[Page], form: str) -> None:
-    from harness.render import render
-
-    _write(render(pages, form))  # which may have colours
-
-
-def _write(text: str, end: str = "\n") -> None:
-    try:
-        print(text, end=end, flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise Unwritten((error.strerror or str(error)).lower()) from None
-
-
-def complain(errors: Iterable[UserError]) -> None:
-    """Each problem on a line of standard error."""
-    for error in errors:
-        for line in str(error).splitlines():
-            tell(line)
-
-
-def tell(line: str) -> None:
-    """What was done, on standard error; if that is full, nobody can be told so."""
-    with contextlib.suppress(OSError):
-        print(f"harness: {printable(line)}", file=sys.stderr, flush=True)
-
-
-def _steps() -> Callable[[str], None]:
-    """Says what takes its time, and since when, where somebody watches."""
-    began = time.monotonic()
-
-    def step(what: str) -> None:
-        if sys.stderr.isatty():
-            tell(f"{what} ({duration(time.monotonic() - began)} so far)")
-
-    return step
-
-
-def _open_outputs() -> None:
-    """Those that are closed (``>&-``) lead nowhere, or the next file that is opened would take their place; a sign that
-    the output's encoding lacks is spelt."""
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    sys.stdout = sys.stdout or _nowhere()
-    sys.stderr = sys.stderr or _nowhere()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=SPELLING)
-
-
-def _nowhere() -> io.TextIOWrapper:
-    return Path(os.devnull).open("w")
-
-
-def _say_no_more() -> None:
-    """What is still in the buffer would fail once more when Python ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(request: requests.Run) -> int:
@@ -156,9 +80,9 @@ def _foretell(asked: requests.Asked, how: requests.How, form: str, make: Make | 
 
     if form not in ("terminal", "json"):
         raise UserError(f"a dry run is not told as {form}", "--dry-run --format", "leave out --format, or take json")
-    found = dry_run(asked, how, complain, make, _steps())
+    found = dry_run(asked, how, complain, make, steps())
     if form == "json":
-        _write(as_json(found.record))
+        write(as_json(found.record))
     else:
         say(found.text)
     return OK
@@ -180,7 +104,7 @@ def table(request: requests.Table) -> int:
         from harness.render.compact import compact_page
 
         found = zip(seen.plans, seen.states, strict=True)
-        _say_pages([compact_page(plan, state.outcomes) for plan, state in found], request.format)
+        say_pages([compact_page(plan, state.outcomes) for plan, state in found], request.format)
     else:
         _show(seen, request.asked, request.format)
     complain(seen.problems)
@@ -213,7 +137,7 @@ def compare(request: requests.Compare) -> int:
     except KeyboardInterrupt:
         return _interrupted(asked, here)
     pages = [found.learned] if request.format in ("csv", "json") else [found.learned, found.costs]
-    _say_pages(pages, request.format)
+    say_pages(pages, request.format)
     if request.format in ("terminal", "latex"):
         say("\n" + "\n".join(found.latex))
     complain(found.problems)
@@ -245,7 +169,7 @@ def claims(request: requests.Claims) -> int:
     from harness.verbs import ledger
 
     pages, problems = ledger.pages(request)
-    _say_pages(pages, request.format)
+    say_pages(pages, request.format)
     complain(problems)
     return OK
 
@@ -257,7 +181,7 @@ def report(request: requests.Report) -> int:
 
     if request.out.is_dir():
         raise UserError("is a folder", f"--out {request.out}", "name a file, such as report.html")
-    step = _steps()
+    step = steps()
     step("reading what is recorded")
     found = gather(request)
     if not request.replace:
@@ -282,7 +206,7 @@ def publish(request: requests.Publish) -> int:
 
     if (request.folder is None) != request.pages:
         raise UserError("say where to", "publish", "type a folder, or --pages, alone")
-    step = _steps()
+    step = steps()
     step("reading what is recorded")
     found = gather(requests.Report(asked=request.asked, bench=request.bench))
     if request.folder is None:
@@ -300,14 +224,14 @@ def archive(request: requests.Archive) -> int:
     if request.check:
         from harness.report.checking import check
 
-        _steps()("printing it again")
+        steps()("printing it again")
         told, wrong = check(request.file)
         say("\n".join(told))
         complain(wrong)
         return INCOMPLETE if wrong else OK
     from harness.report.archive import pack
 
-    step = _steps()
+    step = steps()
     step("reading what is recorded")
     asked = requests.Report(asked=request.asked, bench=request.bench)
     found = gather(asked)
@@ -367,7 +291,7 @@ def list_(request: requests.Listing) -> int:
     complain(clashes() if request.kind == "methods" else ())
     rows = catalogue.entries(request.kind) if request.kind else catalogue.kinds()
     if request.format == "json":
-        _write(as_json([{"name": name, "description": text} for name, text in rows]))
+        write(as_json([{"name": name, "description": text} for name, text in rows]))
     else:
         say(columns(rows))
     return OK
@@ -380,7 +304,7 @@ def show(request: requests.Show) -> int:
     if request.cell == "protocol":
         from harness.verbs.settings import settings_page
 
-        _say_pages(settings_page(request.protocols), request.format)
+        say_pages(settings_page(request.protocols), request.format)
         return OK
     if request.protocols or request.format != "terminal":
         odd = request.protocols[0] if request.protocols else f"--format {request.format}"
@@ -442,7 +366,7 @@ def bench(request: requests.Bench) -> int:
         done = measure.run(asked, request.threads, tell)
         path = measure.record(done, request.out)
     write(done, path.with_suffix(""))
-    _say_pages(bench_pages(done), request.format)
+    say_pages(bench_pages(done), request.format)
     tell(f"recorded in {path}, drawn beside it")
     return OK
 
@@ -479,13 +403,13 @@ def check(request: requests.Check) -> int:
 def completion(request: requests.Completion) -> int:
     from harness.arguments.completion import script
 
-    _write(script(request.shell, *arguments.build()))
+    write(script(request.shell, *arguments.build()))
     return OK
 
 
 def help_(request: requests.Help) -> int:
     parser, verbs = arguments.build()
-    _write((verbs[request.about] if request.about else parser).format_help(), end="")
+    write((verbs[request.about] if request.about else parser).format_help(), end="")
     return OK
 
 
@@ -505,7 +429,7 @@ def _show(seen: Seen, asked: requests.Asked, form: str = "terminal", out: Path =
     found = list(zip(seen.plans, seen.states, strict=True))
     pages = [table_page(plan, state.outcomes) for plan, state in found if not isinstance(plan.table, Figure)]
     if pages:
-        _say_pages(pages, form)
+        say_pages(pages, form)
     drawn = [_draw(plan, state, asked, out) for plan, state in found if isinstance(plan.table, Figure)]
     return all(drawn)
 

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     "__main__",
     "cli interface",
+    "streams",
     "conformance shown",
     "arguments export report verbs",
     "comparison forecast jobs measure plan render statements stats",
@@ -26,7 +27,7 @@ LAYERS = (
 """From the top down: a module (of `harness/`, a folder counts as one) imports from its own layer and those below."""
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
 SAY = {"print", "input", "exit", "quit", "sys.exit", "os._exit", "sys.stdout.write", "sys.stderr.write", "SystemExit"}
-SPEAKERS = {"harness.__main__", "harness.cli", "harness.jobs.supervisor"}
+SPEAKERS = {"harness.__main__", "harness.cli", "harness.streams", "harness.jobs.supervisor"}
 
 
 def module(path: Path) -> str:
