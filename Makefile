@@ -65,7 +65,7 @@ screenshots: $(READY) ## docs/screens anew: the report on results/cpu, in Debian
 # What a run needs: no tests, no linters, no browser; where there is no GPU, the small torch, if its index can be reached.
 $(RUNS): pyproject.toml constraints.txt
 	@$(enough)
-	@echo "setting up $(VENV) with what a run needs: a minute or two, 1 GB; with CUDA 5 GB" >&2
+	@echo "setting up $(VENV) with what a run needs: a minute or two; 6 GB with CUDA, less without" >&2
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv && \
 	{ UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} $(BIN)/uv pip install --python $(BIN)/python $(LEAN) || \
