@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from harness.identity import vouched
 
 
 def pytest_configure() -> None:
-    """What is printed for a terminal is told by its width: the same one, whatever the tests run in."""
+    """The same width and the same Ctrl-C, whatever the tests run in: a job in the background ignores it."""
     os.environ["COLUMNS"] = "120"
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
