@@ -90,6 +90,10 @@ def _filled(make: Make, a: Any, mask: Any, value: float) -> Any:
     return make("where", mask, value, a)
 
 
+def _sigmoid_back(make: Make, gradient: Any, y: Any) -> Any:
+    return make("mul", make("mul", gradient, make("sub", 1.0, y)), y)
+
+
 RULES: dict[Any, Rule] = {
     aten.add.Tensor: _add,
     aten.add.Scalar: _add,
@@ -109,6 +113,7 @@ RULES: dict[Any, Rule] = {
     aten.clamp_min.default: _at_least,
     aten.clamp_max.default: _at_most,
     aten.relu.default: _relu,
+    aten.sigmoid_backward.default: _sigmoid_back,
     aten.where.self: _plain("where"),
     aten.masked_fill.Scalar: _filled,
     **{getattr(getattr(aten, name), kind): _plain(name) for name in ("gt", "ge", "lt", "le", "eq", "ne") for kind in ("Scalar", "Tensor")},
@@ -118,6 +123,7 @@ RULES: dict[Any, Rule] = {
 }  # fmt: skip
 """Their operands: full tensors, what is broadcast along them, numbers."""
 SAME = {
+    aten.squeeze.dims,
     aten.detach.default,
     aten.alias.default,
     aten.view.default,

@@ -7,6 +7,7 @@ again, in registers, from what it loads.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ from baselines.kernels.traced.arithmetic import CONSTANT, LOGICAL, RULES, SAME, 
 from baselines.kernels.traced.recorded import Form, Node, Recording, Unrecordable, Value
 
 FORWARD, BACKWARD = 0, 1
+UNIT, CHANNEL, FRAME = 0, 1, 2
+"""What an expression has one value of: all that is computed, each channel, each element of the frames of one step."""
 
 
 class Expression(NamedTuple):
@@ -53,6 +56,7 @@ class Kernel:
     """Expressions that are computed in one pass over memory, and where they go."""
 
     level: int
+    domain: int
     stores: dict[int, list[Place]]
     loads: dict[int, Place] = field(default_factory=dict)
     """Expressions that stand in memory."""
@@ -69,6 +73,8 @@ class Phase:
     available: dict[int, int] = field(default_factory=dict)
     """Value -> the level from which on it is there."""
     kernels: list[Kernel] = field(default_factory=list)
+    written: dict[int, int] = field(default_factory=dict)
+    """Value -> the level of the kernel that writes it."""
     effects: int = 0
     """The level of the last operation that draws or keeps statistics: none may overtake another."""
 
@@ -83,14 +89,18 @@ class Lowering:
         self.frame = (total // timesteps, *frame)
         self.expressions: list[Expression] = []
         self.numbers: dict[Expression, int] = {}
+        self.domains: list[int] = []
+        """Of each expression."""
         self.lanes: dict[int, tuple[int, ...]] = {}
+        self.first: dict[Any, int] = {}
+        """Lanes -> the value that first had them."""
         self.same: dict[int, int] = {}
         self.seen: dict[Any, tuple[int | None, ...]] = {}
         self.stops: tuple[dict[int, Place], dict[int, Place]] = ({}, {})
         self.phases = (Phase(), Phase())
         for number in recording.given:
             self.phases[FORWARD].available[number] = 0
-        self._full(FORWARD, recording.given[0])
+            self._full(FORWARD, number, number == recording.given[0])
         self._lower(FORWARD, recording.nodes[: recording.turn], recording.outputs)
         self.phases[BACKWARD].available = dict.fromkeys(self.phases[FORWARD].available, 0)
         for tangent in recording.tangents:
@@ -109,6 +119,9 @@ class Lowering:
         if expression not in self.numbers:
             self.numbers[expression] = len(self.expressions)
             self.expressions.append(expression)
+            own = {"load": lambda: self.domain_of(expression.of[0]), "small": lambda: FRAME, "number": lambda: UNIT}
+            below = (self.domains[operand] for operand in expression.operands)
+            self.domains.append(own[expression.name]() if expression.name in own else max(below, default=UNIT))  # type: ignore[arg-type]
         return self.numbers[expression]
 
     def logical(self, number: int) -> bool:
@@ -127,13 +140,31 @@ class Lowering:
         whole = (self.timesteps * self.frame[0], *self.frame[1:])
         return self.timesteps if shape in (whole, (self.timesteps, *self.frame)) else None
 
-    def _full(self, phase: int, number: int) -> None:
-        """It is in memory, and its lanes are loaded."""
-        form, steps = self.forms[number], self.steps_of(number)
-        if steps is None or form.dtype != torch.float32:
+    def domain_of(self, number: int) -> int | None:
+        """Of a value that has lanes; None for one that has none."""
+        form = self.forms[number]
+        if self.steps_of(number) is not None:
+            return FRAME
+        if math.prod(form.shape) == 1:
+            return UNIT
+        channel = form.shape[-3:] == (self.frame[1], 1, 1) and math.prod(form.shape) == self.frame[1]
+        return CHANNEL if channel and form.stride[-3] == 1 else None
+
+    def _full(self, phase: int, number: int, frames: bool = True) -> None:
+        """It is in memory, and its lanes are loaded; only `frames` may be what a step or all of them have."""
+        form, steps, domain = self.forms[number], self.steps_of(number), self.domain_of(number)
+        if domain is None or form.dtype != torch.float32 or (domain == FRAME and not frames):
+            return
+        if domain != FRAME:
+            self._let(number, (self._intern(Expression("load", of=(number, 0))),))
             return
         there = number if lies_as_channels_last(form) else self._relaid(phase, number, form)
-        self.lanes[number] = tuple(self._intern(Expression("load", of=(there, t))) for t in range(steps))
+        self._let(number, tuple(self._intern(Expression("load", of=(there, t))) for t in range(steps or 0)))
+
+    def _let(self, number: int, lanes: tuple[int, ...]) -> None:
+        self.lanes[number] = lanes
+        form = self.forms[number]
+        self.first.setdefault((lanes, form), number)
 
     def _relaid(self, phase: int, source: int, form: Form) -> int:
         """A new value, `source` in channels-last order."""
@@ -150,23 +181,25 @@ class Lowering:
 
     def _lower(self, phase: int, nodes: Sequence[Node], outputs: Sequence[int]) -> None:
         for node in nodes:
-            lanes = self._structure(node) or self._arithmetic(node)
+            lanes = self._structure(phase, node) or self._arithmetic(phase, node)
             if lanes is None:
                 self._call(phase, node)
             elif isinstance(lanes, list):
                 for number, each in zip(node.outputs, lanes, strict=True):
-                    self.lanes[number] = each  # type: ignore[index]
+                    self._let(number, each)  # type: ignore[arg-type]
         for number in outputs:
             self._materialise(phase, self._root(number), keep=False)
-        levels = sorted({self._level(phase, e) for e in self.phases[phase].stores})
-        self.phases[phase].kernels = [self._kernel(phase, level) for level in levels]
+        kinds = sorted({(self._level(phase, e), max(self.domains[e], d)) for e, places in self.phases[phase].stores.items() for d in {self.domain_of(p.value) or 0 for p in places}})  # fmt: skip
+        self.phases[phase].kernels = [self._kernel(phase, *kind) for kind in kinds]
 
     def _root(self, number: int) -> int:
-        while number in self.same and number not in self.lanes:
+        if number in self.lanes:
+            return self.first[self.lanes[number], self.forms[number]]
+        while number in self.same:
             number = self.same[number]
         return number
 
-    def _structure(self, node: Node) -> list[tuple[int, ...]] | bool | None:
+    def _structure(self, phase: int, node: Node) -> list[tuple[int, ...]] | bool | None:
         """Lanes of the results of an operation that computes nothing; None for another."""
         name, args = node.operation, node.args
         given = args[0] if args else None
@@ -176,9 +209,11 @@ class Lowering:
         if name is aten.cat.default or name is aten.stack.default:
             return self._joined(node)
         if not isinstance(given, Value) or given.number not in self.lanes:
-            return self._expanded(node)
+            return self._expanded(phase, node)
         lanes, out = self.lanes[given.number], node.outputs[0]
-        if name in SAME and self.steps_of(out) == len(lanes):  # type: ignore[arg-type]
+        if name is aten.expand.default and self.domain_of(given.number) != FRAME:
+            return self._expanded(phase, node)
+        if name in SAME and self.domain_of(given.number) == self.domain_of(out) and (self.steps_of(out) or 1) == len(lanes):  # type: ignore[arg-type]
             return [lanes]
         if name is aten._to_copy.default and self.forms[out].dtype == torch.float32:  # type: ignore[index]
             return [tuple(self._make("float", e) if self.logical(e) else e for e in lanes)]
@@ -186,8 +221,12 @@ class Lowering:
             return [(lanes[args[2]],)]
         if name is aten.unbind.int and self._over_steps(given.number, args[1] if len(args) > 1 else 0):
             return [(lane,) for lane in lanes]
-        if name is aten.slice.Tensor and self._over_steps(given.number, args[1]) and len(args) <= 4:
-            part = lanes[slice(*args[2:4])]
+        if name is aten.slice.Tensor and len(args) <= 4 and args[1] == 0 and self.steps_of(given.number):
+            every = 1 if len(self.forms[given.number].shape) == 5 else self.frame[0]
+            bounds = (args[2], min(args[3], every * len(lanes)))
+            if any(bound % every for bound in bounds):
+                return None
+            part = lanes[bounds[0] // every : bounds[1] // every]
             return [part] if self.steps_of(out) == len(part) else None  # type: ignore[arg-type]
         return None
 
@@ -202,24 +241,26 @@ class Lowering:
         lanes = tuple(lane for part in parts for lane in self.lanes[part])
         return [lanes] if self.steps_of(node.outputs[0]) == len(lanes) else None  # type: ignore[arg-type]
 
-    def _expanded(self, node: Node) -> list[tuple[int, ...]] | None:
+    def _expanded(self, phase: int, node: Node) -> list[tuple[int, ...]] | None:
         """What is broadcast to a frame."""
         if node.operation is not aten.expand.default or self.steps_of(node.outputs[0]) is None:  # type: ignore[arg-type]
             return None
-        small = [self._operand(node.args[0], t) for t in range(self.steps_of(node.outputs[0]))]  # type: ignore[arg-type]
+        small = [self._operand(phase, node.args[0], t) for t in range(self.steps_of(node.outputs[0]))]  # type: ignore[arg-type]
         return None if None in small else [tuple(small)]  # type: ignore[arg-type]
 
-    def _arithmetic(self, node: Node) -> list[tuple[int, ...]] | None:
+    def _arithmetic(self, phase: int, node: Node) -> list[tuple[int, ...]] | None:
         rule, out = RULES.get(node.operation), node.outputs[0]
         told = [*node.args, *node.kwargs.values()]
         if rule is None or not any(isinstance(part, Value) and part.number in self.lanes for part in told):
             return None
-        steps = self.steps_of(out)  # type: ignore[arg-type]
-        if steps is None or self.forms[out].dtype not in (torch.float32, torch.bool):  # type: ignore[index]
+        domain, lanes = self.domain_of(out), list[int]()  # type: ignore[arg-type]
+        if domain is None or self.forms[out].dtype not in (torch.float32, torch.bool):  # type: ignore[index]
             return None
-        lanes = []
-        for t in range(steps):
-            operands = [self._operand(part, t) for part in node.args]
+        for t in range(self.steps_of(out) or 1):  # type: ignore[arg-type]
+            if domain == FRAME:
+                operands = [self._operand(phase, part, t) for part in node.args]
+            else:
+                operands = [self._small(part) for part in node.args]
             if any(o is None and part is not None for o, part in zip(operands, node.args, strict=True)):
                 return None
             lane = rule(self._make, *operands, **node.kwargs)
@@ -228,18 +269,29 @@ class Lowering:
             lanes.append(lane)
         return [tuple(lanes)]
 
-    def _operand(self, part: Any, step: int) -> Any:
+    def _small(self, part: Any) -> Any:
+        """The same among what is broadcast."""
+        if isinstance(part, bool | int | float):
+            return float(part)
+        return self.lanes[part.number][0] if isinstance(part, Value) and part.number in self.lanes else None
+
+    def _operand(self, phase: int, part: Any, step: int) -> Any:
         """An expression for lane `step` of an argument, or a number; None for what is neither."""
         if isinstance(part, bool | int | float):
             return float(part)
         if not isinstance(part, Value):
             return None
-        if part.number in self.lanes:
+        if part.number in self.lanes and self.domain_of(part.number) == FRAME:
             lanes = self.lanes[part.number]
             return lanes[step if len(lanes) > 1 else 0]
         form = self.forms[part.number]
         if form.dtype != torch.float32:
             return None
+        if part.number in self.lanes:
+            lane = self.lanes[part.number][0]
+            if self.expressions[lane].name == "number":
+                return lane
+            self._materialise(phase, self._root(part.number), keep=True)
         leading, spread = form.shape[:-3], form.shape[-3:]
         whole = self.frame[1:]
         if any(n not in (1, m) for n, m in zip(spread[::-1], whole[::-1], strict=False)):
@@ -257,10 +309,10 @@ class Lowering:
         taken = [part.number for part in tree_flatten((node.args, node.kwargs))[0] if isinstance(part, Value)]
         full = [number for number in taken if number in self.lanes]
         special = torch.Tag.nondeterministic_seeded in node.operation.tags or "batch_norm" in str(node.operation)
-        if not full and not special and self._known(node):
+        if not any(self.domain_of(number) == FRAME for number in full) and not special and self._known(node):
             return
         here = self.phases[phase]
-        level = max((self._materialise(phase, number, keep=True) + 1 for number in full), default=0)
+        level = max((self._materialise(phase, self._root(number), keep=True) + 1 for number in full), default=0)
         level = max([level, *(here.available[self._root(number)] for number in taken if number not in self.lanes)])
         if special:
             level = here.effects = max(level, here.effects)
@@ -279,20 +331,26 @@ class Lowering:
         before = self.seen.setdefault(key, node.outputs)
         if before is node.outputs:
             return False
-        self.same.update({a: b for a, b in zip(node.outputs, before, strict=True) if a is not None and b is not None})
+        for number, twin in zip(node.outputs, before, strict=True):
+            if number is not None and twin is not None:
+                self.same[number] = twin
+                if twin in self.lanes:
+                    self._let(number, self.lanes[twin])
         return True
 
     def _materialise(self, phase: int, number: int, keep: bool) -> int:
         """The level of the kernel after which `number` is in memory, -1 if it is there from the start; `keep` for other
         kernels too."""
         here = self.phases[phase]
+        if number in here.written:
+            return here.written[number]
         if number not in self.lanes or number in here.available:
             return here.available[self._root(number)] - 1
         form = self.forms[number]
         if form.dtype != torch.float32:
             raise Unrecordable(f"{form.dtype} between two kernels")
-        lanes, place = self.lanes[number], number
-        if not lies_as_channels_last(form):
+        lanes, place, frames = self.lanes[number], number, self.domain_of(number) == FRAME
+        if frames and not lies_as_channels_last(form):
             place = len(self.forms)
             self.forms.append(Form(form.shape, channels_last(form.shape), form.dtype))
         last = max(self._level(phase, lane) for lane in lanes)
@@ -301,7 +359,8 @@ class Lowering:
             if keep and self.expressions[lane].name not in ("load", "small", "number"):
                 self.stops[phase].setdefault(lane, Place(place, t))
         here.buffers[place] = None
-        here.available[place] = here.available[number] = last + 1
+        here.available[place] = here.available[number] = last + frames
+        here.written[place] = here.written[number] = last
         if place != number:
             self._copy(phase, place, number)
         return last
@@ -323,9 +382,14 @@ class Lowering:
 
     # --- kernels
 
-    def _kernel(self, phase: int, level: int) -> Kernel:
-        stores = {e: places for e, places in self.phases[phase].stores.items() if self._level(phase, e) == level}
-        kernel, needed = Kernel(level, stores), set[int]()
+    def _kernel(self, phase: int, level: int, domain: int) -> Kernel:
+        stores = {
+            e: there
+            for e, places in self.phases[phase].stores.items()
+            if self._level(phase, e) == level
+            and (there := [p for p in places if max(self.domains[e], self.domain_of(p.value) or 0) == domain])
+        }
+        kernel, needed = Kernel(level, domain, stores), set[int]()
         pending = list(stores)
         while pending:
             number = pending.pop()
@@ -352,11 +416,9 @@ class Lowering:
     def schedule(self, phase: int) -> Iterator[Call | Kernel]:
         """In the order of computing."""
         here = self.phases[phase]
-        kernels = {kernel.level: kernel for kernel in here.kernels}
-        for level in range(max([0, *kernels, *(call.level for call in here.calls)]) + 1):
+        for level in range(max([0, *(each.level for each in (*here.kernels, *here.calls))]) + 1):
             yield from (call for call in here.calls if call.level == level)
-            if level in kernels:
-                yield kernels[level]
+            yield from (kernel for kernel in here.kernels if kernel.level == level)
 
     def kept(self) -> list[int]:
         """Values of the way forward that the way back takes."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from baselines.kernels.traced.lowered import BACKWARD, FORWARD, Call, Lowering
+from baselines.kernels.traced.lowered import BACKWARD, FORWARD, FRAME, Call, Lowering
 from baselines.kernels.traced.recorded import Recording, Value
 from baselines.kernels.traced.written import HEAD, Place, Written, written
 
@@ -98,7 +98,10 @@ class Program:
     def _kernel(self, step: Step, values: Values, packed: Tensor | None) -> None:
         made = step.written
         batch, channels, height, width = self.frame
-        rows, columns = (batch, channels * height * width) if made.wide else (batch * height * width, channels)
+        if made.domain != FRAME:
+            rows, columns = 1, (1, channels)[made.domain]
+        else:
+            rows, columns = (batch, channels * height * width) if made.wide else (batch * height * width, channels)
         size = rows * columns
         alive: list[Tensor] = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from baselines.kernels.traced.arithmetic import C
-from baselines.kernels.traced.lowered import Kernel, Lowering, Place
+from baselines.kernels.traced.lowered import UNIT, Kernel, Lowering, Place
 
 HEAD = r"""
 #include <math.h>
@@ -55,6 +55,7 @@ class Written:
     loads: tuple[Place, ...]
     scalars: tuple[Place, ...]
     columns: tuple[Place, ...]
+    domain: int
     wide: bool
     """A column is an element of the frame, not a channel."""
     numbers: tuple[float, ...]
@@ -67,11 +68,15 @@ def written(lowering: Lowering, kernel: Kernel, spikes: frozenset[Place]) -> Wri
     """`spikes`: what is stored as bytes too where it is a truth value."""
     expressions, names, lines = lowering.expressions, dict[int, str](), list[str]()
     loads: dict[Place, str] = {}
-    scalars, columns, numbers = [], [], []
+    scalars, columns, numbers = list[Place](), list[Place](), list[float]()
     smalls = [expressions[e] for e in kernel.order if expressions[e].name == "small"]
     wide = any(_is_an_element(lowering, small.of[0]) for small in smalls)
     for number, place in kernel.loads.items():
-        names[number] = loads.setdefault(place, f"in{len(loads)}[i]")
+        if lowering.domain_of(place.value) == UNIT and kernel.domain != UNIT:
+            names[number] = f"scalar{len(scalars)}"
+            scalars.append(Place(place.value, -1))
+        else:
+            names[number] = loads.setdefault(place, f"in{len(loads)}[i]")
     for number in kernel.order:
         name, operands, of = expressions[number]
         if name == "number":
@@ -107,7 +112,7 @@ def written(lowering: Lowering, kernel: Kernel, spikes: frozenset[Place]) -> Wri
     for mark, given, depth in (("SCALARS", fixed, 8), ("POINTERS", pointers, 12), ("LINES", lines, 16), ("BYTES", packed, 12)):
         text = text.replace(f"{mark}\n", "".join(f"{' ' * depth}{line}\n" for line in given))
     return Written(
-        text, tuple(loads), tuple(scalars), tuple(columns), wide, tuple(numbers), tuple(stores), tuple(p for _, p in byte)
+        text, tuple(loads), tuple(scalars), tuple(columns), kernel.domain, wide, tuple(numbers), tuple(stores), tuple(p for _, p in byte)
     )
 
 
