@@ -17,6 +17,10 @@ LAST_WORDS = 2000
 """Characters at the end of a job's own log in which its last line is looked for."""
 
 
+READABLE = 400
+"""Characters of a line that people are to read."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One cell: where it stands, a line about it, and what the line is made of."""
@@ -113,7 +117,7 @@ class Sight:
         return Entry(
             cell=cell,
             kind="failed",
-            text="; ".join([*parts, *([f"retry: {retry}"] if retry else [])]),
+            text=_with_retry("; ".join(parts), retry),
             job=task.job if task is not None else "",
             epoch=failure.epoch,
             reason=failure.reason,
@@ -147,7 +151,7 @@ class Sight:
             if failure is not None:
                 retry = self.retry(origin, self.queue.ended.get(origin.key))
                 why = f"{origin.key} {origin.label}, which it begins from, failed: {failure.reason}"
-                text = f"blocked: {why}" + (f"; retry: {retry}" if retry else "")
+                text = _with_retry(f"blocked: {why}", retry)
                 return Entry(cell=cell, kind="missing", text=text, reason=f"blocked: {why}", retry=retry)
         return None
 
@@ -204,6 +208,12 @@ def _running(cell: Cell, said: Progress, task: Task | None) -> Entry:
         seconds=said.seconds_left if said.epoch else None,
         preempted=restarts,
     )
+
+
+def _with_retry(text: str, retry: str) -> str:
+    """And what to type; where paths make that too long to read, `--format json` and the advice beneath have it."""
+    told = f"{text}; retry: {retry}"
+    return told if retry and len(told) <= READABLE else text
 
 
 def _how_it_ended(task: Task) -> str:

@@ -93,6 +93,15 @@ def test_done_and_failed_and_missing(store: Store) -> None:
     assert (entry(store, missing).kind, entry(store, missing).text) == ("missing", "")
 
 
+def test_a_command_too_long_to_read_is_left_to_the_advice_beneath(store: Store) -> None:
+    failed = make_cell(0)
+    store.write_failure(make_failure(failed))
+    sight = Sight(store=store, queue=queue.look(store.root), retry=lambda cell, task: f"{RETRY} --data {'x' * 300}")
+    found = sight.entry(failed, store.outcome(failed))
+    assert found.text == f"diverged at epoch 2: the loss became nan in epoch 2; log: {store.log(failed)}"
+    assert found.retry.endswith("x" * 300), "as --format json has it"
+
+
 def test_blocked_by_what_it_begins_from(store: Store) -> None:
     """However far back; with the reason, and what to type for the one that failed."""
     ann = make_cell(0, "ann")
