@@ -168,7 +168,7 @@ class SpikingNeuron(nn.Module):
             return self.loop(x)
         if (backend := dispatch.backend_for(self, x)) is not None:
             return dispatch.run(backend, self, x)
-        return layers.run(self, x)
+        return layers.run(self, x, self.loop)
 
     def loop(self, x: Tensor) -> Tensor:
         """The reference: any parts, any precision, autograd backward."""

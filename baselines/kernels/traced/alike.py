@@ -21,10 +21,10 @@ class Unknown(Exception):
     """Something whose state cannot be told, or a hook: somebody listens."""
 
 
-def told(part: Any, seen: dict[int, int] | None = None) -> Any:
-    """Equal for what computes alike, hashable. Raises Unknown."""
+def told(part: Any, seen: dict[int, int] | None = None, root: bool = False) -> Any:
+    """Equal for what computes alike, hashable; hooks of the `root` see no more than goes in and out. Raises Unknown."""
     seen = {} if seen is None else seen
-    if isinstance(part, ATOMS) or isinstance(part, enum.Enum):
+    if isinstance(part, (*ATOMS, enum.Enum)):
         return part if part == part else "nan"
     if id(part) in seen:
         return ("again", seen[id(part)])
@@ -42,15 +42,15 @@ def told(part: Any, seen: dict[int, int] | None = None) -> Any:
     if isinstance(part, functools.partial):
         return ("partial", told(part.func, seen), told(part.args, seen), told(part.keywords, seen))
     if isinstance(part, nn.Module):
-        return _of_module(part, seen)
+        return _of_module(part, seen, root)
     if hasattr(part, "__dict__") and not isinstance(part, types.ModuleType):
         return (type(part), told(part.__dict__, seen))
     raise Unknown(f"a {type(part).__name__}")
 
 
-def _of_module(module: nn.Module, seen: dict[int, int]) -> Any:
+def _of_module(module: nn.Module, seen: dict[int, int], root: bool) -> Any:
     state = module.__dict__
-    if any(state[name] for name in HOOKS):
+    if not root and any(state[name] for name in HOOKS):
         raise Unknown("a hook")
     own = tuple((name, told(part, seen)) for name, part in state.items() if name not in KNOWN)
     below = tuple((name, told(part, seen)) for kind in (*TENSORS, "_modules") for name, part in state[kind].items())
@@ -62,4 +62,4 @@ def _of_function(function: types.FunctionType, seen: dict[int, int]) -> Any:
     cells = tuple(told(cell.cell_contents, seen) for cell in function.__closure__ or ())
     named = ((name, function.__globals__.get(name)) for name in function.__code__.co_names)
     numbers = tuple((name, part) for name, part in named if isinstance(part, bool | int | float | str))
-    return (function.__code__, cells, told(function.__defaults__, seen), numbers)
+    return (function.__code__, cells, told((function.__defaults__, function.__kwdefaults__), seen), numbers)

@@ -116,11 +116,14 @@ RULES: dict[Any, Rule] = {
     aten.sigmoid_backward.default: _sigmoid_back,
     aten.where.self: _plain("where"),
     aten.masked_fill.Scalar: _filled,
-    **{getattr(getattr(aten, name), kind): _plain(name) for name in ("gt", "ge", "lt", "le", "eq", "ne") for kind in ("Scalar", "Tensor")},
-    **{getattr(aten, f"{word}_{name}").__getattr__(kind): _plain(name) for name in ("and", "or", "xor") for word, kind in (("logical", "default"), ("bitwise", "Tensor"))},
     aten.logical_not.default: _plain("not"),
     aten.bitwise_not.default: _plain("not"),
-}  # fmt: skip
+}
+for _name in ("gt", "ge", "lt", "le", "eq", "ne"):
+    RULES |= {getattr(getattr(aten, _name), kind): _plain(_name) for kind in ("Scalar", "Tensor")}
+for _name in ("and", "or", "xor"):
+    RULES[getattr(aten, f"logical_{_name}").default] = _plain(_name)
+    RULES[getattr(aten, f"bitwise_{_name}").Tensor] = _plain(_name)
 """Their operands: full tensors, what is broadcast along them, numbers."""
 SAME = {
     aten.squeeze.dims,

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from baselines.kernels.traced.lowered import BACKWARD, FORWARD, FRAME, Call, Lowering
+from baselines.kernels.traced.lanes import FRAME
+from baselines.kernels.traced.lowered import BACKWARD, FORWARD, Call, Lowering, Place
 from baselines.kernels.traced.recorded import Recording, Value
-from baselines.kernels.traced.written import HEAD, Place, Written, written
+from baselines.kernels.traced.written import HEAD, Written, written
 
 Values = dict[int, Tensor]
 
@@ -32,7 +33,7 @@ class Program:
     def __init__(self, recording: Recording, timesteps: int) -> None:
         lowering = Lowering(recording, timesteps)
         self.recording, self.timesteps, self.frame = recording, timesteps, lowering.frame
-        self.root = lowering._root
+        self.root = lowering.root
         spikes = recording.outputs[0]
         self.bytes: int | None = None
         steps = lowering.steps_of(spikes) or 0

@@ -1,7 +1,7 @@
-"""The loop over time, and the way back through it, written down as the operations that torch would do: no number is computed.
+"""The loop over time and the way back through it, written down as the operations of torch that they are.
 
-The layer runs its own `loop` on tensors of the meta device, so whatever is plugged into the recurrence is recorded as it
-stands, autograd's formulas and the order of its sums included: there is no second definition of a neuron.
+The layer runs its own `loop` on tensors without numbers (of the meta device), so whatever is plugged into it is
+recorded as it stands, autograd's formulas and the order of its sums too: there is no second definition of a neuron.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_map
 from baselines.parts import moments
 
 if TYPE_CHECKING:
+    from baselines.parts.after import Followed
     from baselines.parts.neurons import SpikingNeuron
 
 
@@ -100,7 +101,7 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        told = tree_map(lambda part: self.value(part) if isinstance(part, Tensor) else part, (tuple(args), kwargs))
+        told: Any = tree_map(lambda part: self.value(part) if isinstance(part, Tensor) else part, (tuple(args), kwargs))
         if func._schema.is_mutable:
             return self._in_place(func, args, kwargs, told)
         found = func(*args, **kwargs)
@@ -108,7 +109,7 @@ class _Recorder(TorchDispatchMode):
         if not all(part is None or isinstance(part, Tensor) for part in outputs):
             raise Unrecordable(f"{func} is no tensor")
         names = tuple(None if part is None else self.name(part) for part in outputs)
-        self.recording.nodes.append(Node(func, *told, names, not isinstance(found, tuple | list)))
+        self.recording.nodes.append(Node(func, told[0], told[1], names, not isinstance(found, tuple | list)))
         return found
 
     def _in_place(self, func: Any, args: Any, kwargs: Any, told: Any) -> Tensor:
@@ -119,13 +120,28 @@ class _Recorder(TorchDispatchMode):
             raise Unrecordable(f"{name} changes a tensor in place that others see")
         pure = getattr(getattr(torch.ops.aten, name[:-1]), func._overloadname)
         pure(*args, **kwargs)
-        self.recording.nodes.append(Node(pure, *told, (self.name(changed),), True))
+        self.recording.nodes.append(Node(pure, told[0], told[1], (self.name(changed),), True))
         return changed
 
 
 def tensors_of(layer: nn.Module) -> dict[str, Tensor]:
     """Name -> parameter or buffer, each once."""
     return {**dict(layer.named_parameters()), **dict(layer.named_buffers())}
+
+
+def neurons_of(layer: SpikingNeuron | Followed) -> SpikingNeuron:
+    return getattr(layer, "neuron", layer)  # type: ignore[return-value]
+
+
+def shows(layer: SpikingNeuron | Followed) -> bool:
+    """Whether the potential goes out of it; to what follows the neurons it may go within."""
+    return getattr(layer, "shows_potential", False)
+
+
+def outputs_of(layer: SpikingNeuron | Followed, s: Tensor, tape: Sequence[moments.Moments]) -> list[Tensor]:
+    """All that goes out of a layer besides: see `Recording.outputs`."""
+    potential = [s.potential] if shows(layer) else []  # type: ignore[attr-defined]
+    return [s, *potential, *(tensor for each in tape for tensor in (each.mean, each.var))]
 
 
 class _Loop(nn.Module):
@@ -137,31 +153,25 @@ class _Loop(nn.Module):
         return self.layer.loop(x)  # type: ignore[operator]
 
 
-def record(layer: SpikingNeuron, x: Tensor, backward: Sequence[bool] | None) -> Recording:
-    """What `layer` does to `x`, and, for gradients of those of its outputs, on the way back (None: there is none).
-
-    Raises Unrecordable.
-    """
-    tensors = tensors_of(layer)
-    metas = {name: _meta(tensor, backward is not None) for name, tensor in tensors.items()}
-    current = _meta(x, backward is not None)
-    recorder = _Recorder()
-    recording, tape = recorder.recording, list[moments.Moments]()
-    recording.given = [recorder.name(tensor) for tensor in (current, *metas.values())]
+def record(layer: SpikingNeuron | Followed, x: Tensor, wanted: Sequence[bool] | None) -> Recording:
+    """What `layer` does to `x`, and on the way back from the `wanted` of its outputs. Raises Unrecordable."""
+    differentiable = wanted is not None
+    metas = {f"layer.{name}": _meta(tensor, differentiable) for name, tensor in tensors_of(layer).items()}
+    given = (_meta(x, differentiable), *metas.values())
+    recorder, tape = _Recorder(), list[moments.Moments]()
+    recording = recorder.recording
+    recording.given = [recorder.name(tensor) for tensor in given]
+    listening = moments.written_to(tape) if moments.wanted() else nullcontext()
     try:
-        with recorder, torch.set_grad_enabled(backward is not None), torch.autocast("cpu", enabled=False):
-            with moments.written_to(tape) if moments.wanted() else nullcontext():
-                named = {f"layer.{name}": tensor for name, tensor in metas.items()}
-                s = torch.func.functional_call(_Loop(layer), named, (current,))
-            outputs = [s, *([s.potential] if layer.shows_potential else [])]
-            outputs += [tensor for each in tape for tensor in (each.mean, each.var)]
+        with recorder, listening, torch.set_grad_enabled(differentiable):
+            outputs = outputs_of(layer, torch.func.functional_call(_Loop(layer), metas, given[:1]), tape)
             recording.outputs = [recorder.value(tensor).number for tensor in outputs]
             recording.turn = len(recording.nodes)
-            if backward is not None:
-                _back(recorder, outputs, backward, (current, *metas.values()))
+            if wanted is not None:
+                _back(recorder, outputs, wanted, given)
     except Unrecordable:
         raise
-    except Exception as error:  # whatever a neuron of a user's own does on a tensor without numbers
+    except Exception as error:  # whatever a neuron of a user's own does to a tensor without numbers
         raise Unrecordable(f"{type(error).__name__}: {error}") from error
     return recording
 
@@ -172,15 +182,15 @@ def _back(recorder: _Recorder, outputs: Sequence[Tensor], wanted: Sequence[bool]
         torch.empty_strided(y.shape, y.stride(), dtype=y.dtype, device="meta") if asked and y.requires_grad else None
         for y, asked in zip(outputs, wanted, strict=True)
     ]
-    recording.nodes = recording.nodes[: recording.turn]
-    recording.tangents = [None if each is None else recorder.name(each) for each in tangents]
-    reached = [(y, g) for y, g in zip(outputs, tangents, strict=True) if g is not None]
+    del recording.nodes[recording.turn :]  # the making of the tangents
+    recording.tangents = [None if tangent is None else recorder.name(tangent) for tangent in tangents]
+    reached = [(y, tangent) for y, tangent in zip(outputs, tangents, strict=True) if tangent is not None]
     asked = [tensor for tensor in given if tensor.requires_grad]
-    found = iter(
-        torch.autograd.grad([y for y, _ in reached], asked, [g for _, g in reached], allow_unused=True)
-    )
-    gradients = [next(found) if tensor.requires_grad else None for tensor in given]
-    recording.gradients = [None if each is None else recorder.value(each).number for each in gradients]
+    if reached:
+        found = torch.autograd.grad([y for y, _ in reached], asked, [g for _, g in reached], allow_unused=True)
+        gradients = dict(zip(map(id, asked), found, strict=True))
+        of = (gradients.get(id(tensor)) for tensor in given)
+        recording.gradients = [None if gradient is None else recorder.value(gradient).number for gradient in of]
 
 
 def _meta(tensor: Tensor, differentiable: bool) -> Tensor:
