@@ -13,6 +13,7 @@ import msgspec
 
 from harness.errors import UserError, did_you_mean
 from harness.spec import OFFICIAL, Cell, Change, Figure, Origin, Overlay, Preset, Protocol, Recipe, Row, Table
+from harness.works import Step, Works, steps
 
 if TYPE_CHECKING:
     from harness.store import Store
@@ -50,6 +51,8 @@ class Plan:
     lines: tuple[Line, ...]
     mixed: bool = False
     """Runs that were not computed alike are judged all the same: it was asked for."""
+    own: bool = False
+    """Whether each row is trained as its own paper does it."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -110,6 +113,7 @@ def plan(
         preset=context.preset.name if context.preset else None,
         lines=lines,
         mixed=context.mixed,
+        own=isinstance(context.protocol, Works),
     )
     return _with_data(made, identify) if identify else made
 
@@ -268,11 +272,25 @@ def _blank(row: Row, context: Context) -> str:
         return f"not in preset {preset.name}"
     if _trained_on(row, preset) not in context.datasets:
         return "no data set yet"
+    if isinstance(context.protocol, Works):
+        return _without_system(row, context.protocol, context)
     if row.dataset not in context.protocol.recipe:
         return f"no recipe in protocol {context.protocol.name}"
     if row.change != Change() and _recipe(row, context) == _recipe(_unchanged(row), context):
         return f"as {context.protocol.name} has it"
     return ""
+
+
+def _without_system(row: Row, works: Works, context: Context) -> str:
+    if blank := works.blank(row):
+        return blank
+    if row.change != Change() and _steps(row, works, context) == _steps(_unchanged(row), works, context):
+        return f"as {works.name} has it"
+    return ""
+
+
+def _steps(row: Row, works: Works, context: Context) -> tuple[Step, ...]:
+    return steps(row, works, context.preset, _trained_on(row, context.preset) != row.dataset)
 
 
 def _unchanged(row: Row) -> Row:
@@ -285,7 +303,18 @@ def _trained_on(row: Row, preset: Preset | None) -> str:
 
 
 def _cell(row: Row, seed: int, context: Context) -> Cell:
+    if isinstance(context.protocol, Works):
+        return _of_phases(row, seed, context.protocol, context)
     return _beginning(row, seed, _recipe(row, context), context)
+
+
+def _of_phases(row: Row, seed: int, works: Works, context: Context) -> Cell:
+    """The cell of the last phase, which begins from the one before, and so on."""
+    cell, dataset = None, _trained_on(row, context.preset)
+    for step in _steps(row, works, context):
+        cell = context.stamp(Cell(**step._asdict(), dataset=dataset, seed=seed, origin=cell))
+    assert cell is not None
+    return cell
 
 
 def _beginning(row: Row, seed: int, recipe: Recipe, context: Context) -> Cell:

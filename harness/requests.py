@@ -176,6 +176,8 @@ class Listing:
 class Show:
     cell: str
     protocols: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    """Of a protocol that has a recipe for each method."""
     store: Path = Asked.store
     data: Path | None = None
     format: str = "terminal"

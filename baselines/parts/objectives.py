@@ -49,6 +49,16 @@ class CrossEntropyOfSum:
 
 
 @dataclass(frozen=True)
+class SquaredErrorOfMean:
+    """Mean of (mean over t of y(t) - one-hot label)²: of rates of output neurons (PLIF)."""
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(T, B, classes), (B,) -> a scalar, mean over the batch."""
+        rates = logits.mean(0)
+        return F.mse_loss(rates, F.one_hot(labels, rates.shape[1]).to(rates.dtype))
+
+
+@dataclass(frozen=True)
 class CentredPotentials:
     """λ · sum over layers of (mean u - V)²: a neuron that fires as often as not tells most (IM-Loss).
 

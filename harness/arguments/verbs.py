@@ -133,6 +133,8 @@ def _list(parser: Any) -> None:
 def _show(parser: Any) -> None:
     parser.add_argument("cell", metavar="CELL|FILE|protocol", help="a key, the beginning of one, a path in the store")
     parser.add_argument("protocols", nargs="*", metavar="PROTOCOL", help="after `protocol`: which come first")
+    help = "of `protocol own`: method=NAME, and dataset, architecture, timesteps"
+    parser.add_argument("--only", action="append", default=[], metavar="KEY=VALUE[,...]", help=help)
 
 
 def _logs(parser: Any) -> None:
