@@ -25,7 +25,6 @@ AMOUNTS = {
     "norm_scale": (-1e9, 1e9),
     "residual_scale": (-1e9, 1e9),
     "among": (1, 10**6),
-    "search": (1, 10**9),
 }
 """Field of a recipe -> the least and the most that it can be."""
 
@@ -53,6 +52,9 @@ def _of_several(recipe: Recipe | Overlay, where: str) -> Iterator[UserError]:
     for group in recipe.groups or ():
         if not group.of or not 0 <= group.rate <= 1e9 or not 0 <= group.decay <= 1e9:
             yield UserError(f"a group is {group}", where, "name parameters; write a rate and a decay of 0 or more")
+    for most in recipe.search or ():
+        if most < 1:
+            yield UserError(f"`search` is {most}", where, "write images and timesteps, 1 or more of each")
     for p in recipe.dropout or ():
         if not 0 <= p < 1:
             yield UserError(f"a dropout is {p:g}", where, "write two probabilities, from 0 to below 1")

@@ -41,6 +41,13 @@ class Line:
     """Why nothing is trained: `no method yet`, `not in preset cpu`, ...; empty when there are cells."""
     added: bool = False
     """A user's method: a row the paper does not have."""
+    chosen: tuple[str, ...] = ()
+    """Settings of its own paper's recipe that no public source has, and that were chosen."""
+
+    @property
+    def network(self) -> str:
+        """The architecture behind the printed name, where it is trained as another."""
+        return self.cells[0].architecture if self.cells else self.row.architecture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +266,9 @@ def _line(number: int, row: Row, added: bool, context: Context, only: Only) -> L
     if blank := _blank(row, context):
         return Line(number=number, row=row, cells=(), blank=blank, added=added)
     seeds = [seed for seed in context.seeds if str(seed) in only.get("seed", (str(seed),))]
-    return Line(number=number, row=row, cells=tuple(_cell(row, seed, context) for seed in seeds), added=added)
+    cells = tuple(_cell(row, seed, context) for seed in seeds)
+    chosen = context.protocol.chosen_for(row) if isinstance(context.protocol, Works) else ()
+    return Line(number=number, row=row, cells=cells, added=added, chosen=chosen)
 
 
 def _blank(row: Row, context: Context) -> str:

@@ -103,8 +103,8 @@ class Recipe(Spec, frozen=True):
     """Whether the last batch of an epoch is trained on where it is smaller than the others."""
     among: int | None = None
     """Of how many of the last epochs `best` is the best; None: of all."""
-    search: int | None = None
-    """Training images, at most, by which a conversion looks for its thresholds; None: as many as the method wants."""
+    search: tuple[int, int] | None = None
+    """Training images and timesteps, at most, by which a conversion looks for its thresholds; None: as its method."""
     mean: tuple[float, ...] | None = None
     """Subtracted from each channel of an image in [0, 1], which is then divided by `deviation`; None: the set's own."""
     deviation: tuple[float, ...] | None = None
@@ -194,7 +194,7 @@ class Overlay(Spec, frozen=True):
     shuffled: bool | None = None
     partial_batch: bool | None = None
     among: int | None = None
-    search: int | None = None
+    search: tuple[int, int] | None = None
     mean: tuple[float, ...] | None = None
     deviation: tuple[float, ...] | None = None
 
@@ -246,6 +246,14 @@ class Change(Overlay, frozen=True):
         return ", ".join(told)
 
 
+class Reported(Spec, frozen=True):
+    """Another number that was made known of the same experiment: what is printed is one of a range."""
+
+    accuracy: float
+    what: str
+    """How it was come by, and where it stands."""
+
+
 class Row(Spec, frozen=True):
     """One line of a table of the paper: what was trained, and the number printed for it (percent)."""
 
@@ -264,6 +272,8 @@ class Row(Spec, frozen=True):
     reference: int | None = None
     """The paper that is cited for it: that one's recipe made the number, on a network of its own."""
     note: str = ""
+    reported: tuple[Reported, ...] = ()
+    """What else its authors report of it."""
     change: Change = Change()
     """What its recipe does otherwise; shown behind the method's name."""
     base: int | None = None
@@ -271,6 +281,12 @@ class Row(Spec, frozen=True):
     difference from it, seed by seed."""
     blank: str = ""
     """Why it cannot be trained, in a phrase, where no method of that name can be made."""
+
+    @property
+    def remark(self) -> str:
+        """Its note, and what else is reported."""
+        also = "; ".join(f"{other.accuracy:.2f}: {other.what}" for other in self.reported)
+        return "; ".join(part for part in (self.note, also and f"also reported {also}") if part)
 
     @property
     def cited(self) -> bool:

@@ -252,6 +252,9 @@ def _check_row(row: Row, where: str) -> Iterator[UserError]:
         yield UserError(f"`accuracy` is {row.accuracy}", where, "write percent, 0 to 100")
     if row.std is not None and not 0 <= row.std <= 100:
         yield UserError(f"`std` is {row.std}", where, "write percentage points, 0 or more")
+    for other in row.reported:
+        if not 0 <= other.accuracy <= 100:
+            yield UserError(f"`reported` is {other.accuracy}", where, "write percent, 0 to 100")
     if row.runs < 1:
         yield UserError(f"`runs` is {row.runs}", where, "write 1 or more")
     yield from checks.amounts(row.change, f"{where}: change")

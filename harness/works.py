@@ -52,6 +52,15 @@ class System(Spec, frozen=True, kw_only=True):
     not_public: str = ""
     """Which setting no public source has: then nothing is trained."""
 
+    @property
+    def written(self) -> frozenset[str]:
+        """The settings that it says, those of the bundles aside."""
+        overlays = [self.recipe, *(phase.recipe for phase in self.before)]
+        found = {name for overlay in overlays for name in overlay.given()}
+        found |= {"architecture"} if not self.not_public else set()
+        found |= {"protocol"} if self.protocol else set()
+        return frozenset(found | ({"phases"} if self.before else set()))
+
     def of(self, row: Row) -> bool:
         known = row.architecture in self.architecture or not self.architecture
         return row.dataset in self.datasets and known and row.timesteps in (self.timesteps or (row.timesteps,))
@@ -89,14 +98,7 @@ class Work(Spec, frozen=True, kw_only=True):
     @property
     def written(self) -> frozenset[str]:
         """The settings that its systems say, those of the bundles aside."""
-        found = set[str]()
-        for system in self.system:
-            overlays = [system.recipe, *(phase.recipe for phase in system.before)]
-            found |= {name for overlay in overlays for name in overlay.given()}
-            found |= {"architecture"} if not system.not_public else set()
-            found |= {"protocol"} if system.protocol else set()
-            found |= {"phases"} if system.before else set()
-        return frozenset(found)
+        return frozenset(name for system in self.system for name in system.written)
 
 
 class Works(Protocol, frozen=True, kw_only=True):
@@ -117,6 +119,14 @@ class Works(Protocol, frozen=True, kw_only=True):
     def system_of(self, row: Row) -> System | None:
         work = self.work_of(row)
         return next((system for system in work.system if system.of(row)), None) if work else None
+
+    def chosen_for(self, row: Row) -> tuple[str, ...]:
+        """The settings of `row` that no public source has."""
+        work, system = self.work_of(row), self.system_of(row)
+        if work is None or system is None:
+            return ()
+        written = system.written
+        return tuple(name for name in work.chosen if name in written or name in SLOTS)
 
     def blank(self, row: Row) -> str:
         """Why `row` cannot be trained by its own paper; empty where it can."""

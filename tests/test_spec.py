@@ -84,7 +84,7 @@ def test_every_field_of_a_recipe_enters_the_key(field: str) -> None:
         "shuffled": False,
         "partial_batch": False,
         "among": 5,
-        "search": 32,
+        "search": (32, 100),
         "mean": (0.5,),
         "deviation": (0.5,),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -63,9 +64,10 @@ class Balance:
         searched = order[: self.layers]
         for layer in order[len(searched) :]:
             set_threshold(network, layer, torch.tensor(self.otherwise))
+        steps = min(self.steps or network.timesteps, start.steps or sys.maxsize)
         for number, layer in enumerate(searched, start=1):
             start.tell(f"threshold of layer {number} of {len(searched)}")
-            received = network.walk(images, CHUNK, until=layer, timesteps=self.steps)
+            received = network.walk(images, CHUNK, until=layer, timesteps=steps)
             found = max(self.statistic(currents) for chunk in received for currents in chunk)
             set_threshold(network, layer, found)
         for layer in searched:

@@ -83,7 +83,7 @@ def _judgement(sight: Sight, line: Line, summary: RowSummary) -> Html:
     told = [f"{summary.verdict[:1].upper()}{summary.verdict[1:]}{_because(sight, line, summary)}."]
     if summary.evidence:
         told.append(f"Evidence: {summary.evidence}.")
-    told += [f"{text[:1].upper()}{text[1:]}." for text in (*summary.troubles, line.row.note) if text]
+    told += [f"{text[:1].upper()}{text[1:]}." for text in (*summary.troubles, line.row.remark) if text]
     if line.row.change.text:
         told.append(f"Unlike the protocol: {line.row.change.text}.")
     return element("p", " ".join(told), class_="judgement")

@@ -118,13 +118,14 @@ def begin(
 
     def images() -> Iterator[Tensor]:
         shown = (images for images, _ in data.train.epoch(seed, 0, recipe.batch))
-        return shown if recipe.search is None else islice(shown, max(1, recipe.search // recipe.batch))
+        return shown if recipe.search is None else islice(shown, max(1, recipe.search[0] // recipe.batch))
 
     def tell(words: str) -> None:
         if group.leads:
             report(Pace(0.0, None, 0.0, math.inf, words))
 
-    network.method.procedure.begin(network, Start(weights=weights, images=images, tell=tell))
+    steps = None if recipe.search is None else recipe.search[1]
+    network.method.procedure.begin(network, Start(weights=weights, images=images, tell=tell, steps=steps))
     group.start_alike(network.state_dict().values())
 
 
