@@ -317,6 +317,13 @@ def show(request: requests.Show) -> int:
     return OK
 
 
+def explain_gap(request: requests.ExplainGap) -> int:
+    from harness.gap.asked import explained
+
+    say_pages(explained(request), request.format)
+    return OK
+
+
 def _protocol_pages(request: requests.Show) -> list[Page]:
     """Of protocols of works a page for each work; else all settings side by side."""
     from harness.plan import parse_only
@@ -490,6 +497,7 @@ VERBS: Mapping[type, Callable[..., int]] = {
     requests.Status: status,
     requests.Listing: list_,
     requests.Show: show,
+    requests.ExplainGap: explain_gap,
     requests.Logs: logs,
     requests.Cancel: cancel,
     requests.Merge: merge,

@@ -15,7 +15,7 @@ LAYERS = (
     "__main__",
     "cli interface",
     "streams",
-    "conformance shown",
+    "conformance gap shown",
     "arguments export report verbs",
     "comparison forecast jobs measure plan render statements stats",
     "train",

@@ -11,7 +11,7 @@ from harness import tables
 from harness.errors import UserError, did_you_mean
 from harness.plan import Only
 from harness.render.page import Column, Line, Page
-from harness.spec import Recipe, Row, told
+from harness.spec import Protocol, Recipe, Row, told
 from harness.tables import display
 from harness.works import SLOTS, Quirk, Step, System, Work, Works, steps
 
@@ -121,6 +121,18 @@ def _bundle(row: Row, step: Step) -> Iterator[tuple[str, str, str]]:
             yield slot, _value(common) if common else "the recipe's", _value(own) if own else "the recipe's"
         elif not (common == own == getattr(plain, slot)):
             yield slot, _value(common), _value(own)
+
+
+def differing(row: Row, protocol: Protocol) -> Iterator[tuple[str, str, str]]:
+    """(setting, common, own) of those in which a row's own training differs; nothing where it has none."""
+    if not isinstance(protocol, Works) or protocol.blank(row) or row.method not in baselines.METHODS:
+        return
+    system = protocol.system_of(row)
+    assert system is not None
+    step = steps(row, protocol, None, False)[-1]
+    for name, common, own in (*_bundle(row, step), *_recipe(row, step, system)):
+        if common != own:
+            yield name, common, own
 
 
 def _baseline() -> Any:

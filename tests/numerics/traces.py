@@ -31,7 +31,11 @@ from harness.train.loop import train
 
 RECIPE = Recipe(epochs=2, batch=4, augmentation=("crop", "flip"), precision="float64")
 WIDTH = 1 / 16
-GENTLE = {"joint-a-snn": {"lr": 0.001}}
+CAREFUL = {"optimiser": "amsgrad", "lr": 1e-4}
+GENTLE = {
+    "joint-a-snn": {"lr": 0.001},
+    **dict.fromkeys(("diet-snn-system", "diet-snn-system-stem", "hybrid-train-system", "plif-system"), CAREFUL),
+}
 """What four samples a batch would make diverge."""
 AWAKE = {"timesteps": 64, "width": 1 / 8}
 """Of converted networks: in fewer steps, or channels, deep layers do not wake."""
@@ -40,7 +44,7 @@ BEGUN = {
     **dict.fromkeys(("diet-snn-system", "diet-snn-system-stem", "hybrid-train-system"), "ann"),
 }
 """System -> what it begins from; of the methods `tables/origins.toml` says it."""
-BRIEF = dict.fromkeys(("diet-snn-system", "diet-snn-system-stem", "hybrid-train-system"), {"search": (12, 64)})
+BRIEF = {name: {"search": (4, 64)} for name, origin in BEGUN.items() if origin == "ann"}
 CHANGES = {
     "adam": {"optimiser": "adam", "lr": 0.01},
     "all decayed": {"decayed": "all", "weight_decay": 0.01},
