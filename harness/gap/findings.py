@@ -157,8 +157,8 @@ def _by_curve(case: Case) -> str:
     if distance > NEARER * expected:
         return ""
     return (
-        f"First guess: it was trained as {nearest.name}, not as {same.name}. Its curve is {distance:.2f} points from our "
-        f"runs of that row, {expected:.2f} from those of this one (root mean square over the epochs{_seen(case)})."
+        f"First guess: it was trained as {nearest.name}, not as {same.name}. Its curve is {distance:.2f} points from "
+        f"our runs of that row, {expected:.2f} from those of this one (root mean square over the epochs{_seen(case)})."
     )
 
 

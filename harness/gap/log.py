@@ -58,7 +58,7 @@ Reader = Callable[[bytes, Path, str], Log]
 
 
 def read(path: Path, pattern: str = "") -> Log:
-    """A CSV, a TensorBoard event file, or text. Raises UserError for a file that is none of them, or has no accuracy."""
+    """A CSV, a TensorBoard event file, or text. Raises UserError for what is none of them, or has no accuracy."""
     from harness.gap import events, table, text
 
     content = opened.read(path, MOST)

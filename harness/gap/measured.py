@@ -13,8 +13,8 @@ from harness.spec import Row
 from harness.stats import Sample, paired
 from harness.store import Store
 from harness.store.result import Result
-from harness.tables import load_preset, load_table, method_label
-from harness.verbs.session import context_of, load_protocol
+from harness.tables import load_preset, load_protocol, load_table, method_label
+from harness.verbs.session import context_of
 from harness.verbs.systems import slots_of
 
 ONE_AT_A_TIME = "ambiguities"

@@ -1,4 +1,4 @@
-"""What `explain-gap` prints: the guess, what was checked, the curves, and the settings in the order of their effects."""
+"""What `explain-gap` prints: the guess, what was checked, the curves, and the settings by their measured effects."""
 
 from __future__ import annotations
 
