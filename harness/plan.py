@@ -172,7 +172,7 @@ def state(plan: Plan, store: Store) -> State:
     """Read what `store` knows of every cell of `plan`."""
     from harness.store.result import Failure, Result
 
-    found = {cell: store.outcome(cell) for cell in plan.cells}
+    found = store.outcomes(plan.cells)
     groups: dict[str, list[Cell]] = defaultdict(list)
     for cell, outcome in found.items():
         kind = "missing" if outcome is None else "running"
@@ -266,8 +266,11 @@ def _line(number: int, row: Row, added: bool, context: Context, only: Only) -> L
     if blank := _blank(row, context):
         return Line(number=number, row=row, cells=(), blank=blank, added=added)
     seeds = [seed for seed in context.seeds if str(seed) in only.get("seed", (str(seed),))]
-    cells = tuple(_cell(row, seed, context) for seed in seeds)
-    chosen = context.protocol.chosen_for(row) if isinstance(context.protocol, Works) else ()
+    if isinstance(context.protocol, Works):
+        first, chosen = _of_phases(row, context.protocol, context), context.protocol.chosen_for(row)
+    else:
+        first, chosen = _beginning(row, _recipe(row, context), context), ()
+    cells = tuple(first.throughout(seed=seed) for seed in seeds)  # they differ in nothing else
     return Line(number=number, row=row, cells=cells, added=added, chosen=chosen)
 
 
@@ -311,27 +314,21 @@ def _trained_on(row: Row, preset: Preset | None) -> str:
     return preset.datasets.get(row.dataset, row.dataset) if preset else row.dataset
 
 
-def _cell(row: Row, seed: int, context: Context) -> Cell:
-    if isinstance(context.protocol, Works):
-        return _of_phases(row, seed, context.protocol, context)
-    return _beginning(row, seed, _recipe(row, context), context)
-
-
-def _of_phases(row: Row, seed: int, works: Works, context: Context) -> Cell:
-    """The cell of the last phase, which begins from the one before, and so on."""
+def _of_phases(row: Row, works: Works, context: Context) -> Cell:
+    """The cell of the last phase at seed 0, which begins from the one before, and so on."""
     cell, dataset = None, _trained_on(row, context.preset)
     for step in _steps(row, works, context):
-        cell = context.stamp(Cell(**step._asdict(), dataset=dataset, seed=seed, origin=cell))
+        cell = context.stamp(Cell(**step._asdict(), dataset=dataset, seed=0, origin=cell))
     assert cell is not None
     return cell
 
 
-def _beginning(row: Row, seed: int, recipe: Recipe, context: Context) -> Cell:
-    """The cell of `row`, and before it the one that its method begins from."""
+def _beginning(row: Row, recipe: Recipe, context: Context) -> Cell:
+    """The cell of `row` at seed 0, and before it the one that its method begins from."""
     begins, origin = context.origins.get(row.method), None
     if begins is not None and begins.method:
         other = msgspec.structs.replace(row, method=begins.method, timesteps=begins.timesteps or row.timesteps)
-        origin = _beginning(other, seed, begins.recipe.onto(recipe), context)
+        origin = _beginning(other, begins.recipe.onto(recipe), context)
     recipe = recipe if begins is None else begins.after(recipe)
     return context.stamp(
         Cell(
@@ -339,7 +336,7 @@ def _beginning(row: Row, seed: int, recipe: Recipe, context: Context) -> Cell:
             architecture=row.architecture,
             dataset=_trained_on(row, context.preset),
             timesteps=row.timesteps,
-            seed=seed,
+            seed=0,
             recipe=recipe,
             origin=origin,
         )

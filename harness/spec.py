@@ -43,7 +43,7 @@ class Group(Spec, frozen=True):
         return f"{' '.join(self.of)} (rate ×{self.rate:g}, decay {self.decay:g})"
 
 
-class Recipe(Spec, frozen=True):
+class Recipe(Spec, frozen=True, dict=True):
     """How a network is trained: optimiser, schedule, data preparation, and which epoch is reported."""
 
     epochs: int
@@ -109,14 +109,19 @@ class Recipe(Spec, frozen=True):
     """Subtracted from each channel of an image in [0, 1], which is then divided by `deviation`; None: the set's own."""
     deviation: tuple[float, ...] | None = None
 
+    @functools.cached_property
+    def told(self) -> dict[str, Any]:
+        """As it stands in the canonical form of a cell: computed once for the thousand seeds that share it."""
+        return _sparse(self)
+
 
 SELDOM = Recipe.__struct_fields__[Recipe.__struct_fields__.index("period") :]
 """Fields of a recipe that few change: they are told where they are not as by default."""
 
 
-def told(recipe: Recipe) -> dict[str, Any]:
+def notable(recipe: Recipe) -> dict[str, Any]:
     """Field -> value, for people."""
-    given = _sparse(recipe)
+    given = recipe.told
     return {name: getattr(recipe, name) for name in Recipe.__struct_fields__ if name not in SELDOM or name in given}
 
 
@@ -392,19 +397,20 @@ def canonical(spec: Spec) -> bytes:
 
 def _sparse(spec: Spec) -> dict[str, Any]:
     """The fields that differ from their defaults."""
-    defaults = _defaults(type(spec))
-    given = {name: value for name, default in defaults if (value := getattr(spec, name)) != default}
-    for name, value in given.items():
-        if isinstance(value, float) and not math.isfinite(value):  # JSON would write them all alike
-            raise UserError(f"{name} is {value}", to_type="give a finite number")
-    return {name: _told(value) for name, value in given.items()}
+    return {
+        name: _told(name, value) for name, default in _defaults(type(spec)) if (value := getattr(spec, name)) != default
+    }
 
 
-def _told(value: Any) -> Any:
+def _told(name: str, value: Any) -> Any:
     if isinstance(value, Cell):
         return value.key
     if isinstance(value, tuple):
-        return [_told(part) for part in value]
+        return [_told(name, part) for part in value]
+    if isinstance(value, Recipe):
+        return value.told
+    if isinstance(value, float) and not math.isfinite(value):  # JSON would write them all alike
+        raise UserError(f"{name} is {value}", to_type="give a finite number")
     return _sparse(value) if isinstance(value, Spec) else value
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from harness.plan import Context, plan
-from harness.spec import SELDOM, Cell, Group, Overlay, Recipe, canonical, told
+from harness.spec import SELDOM, Cell, Group, Overlay, Recipe, canonical, notable
 from harness.store.result import Result
 from harness.tables import load_preset, load_protocol, load_table
 
@@ -101,8 +101,8 @@ def test_a_group_says_what_it_differs_in() -> None:
 
 
 def test_seldom_fields_are_told_where_they_are_changed() -> None:
-    assert not set(told(CELL.recipe)) & set(SELDOM) and "epochs" in told(CELL.recipe)
-    assert told(msgspec.structs.replace(CELL.recipe, ahead=1))["ahead"] == 1
+    assert not set(notable(CELL.recipe)) & set(SELDOM) and "epochs" in notable(CELL.recipe)
+    assert notable(msgspec.structs.replace(CELL.recipe, ahead=1))["ahead"] == 1
 
 
 def test_an_overlay_can_replace_every_field_of_a_recipe() -> None:

@@ -13,7 +13,7 @@ from harness.plan import Line
 from harness.report.chart import curves
 from harness.report.gather import Found, Sight
 from harness.report.markup import Html, element, joined
-from harness.spec import Cell, Row, told
+from harness.spec import Cell, Row, notable
 from harness.stats import Outcome, RowSummary
 from harness.store.result import Failure, FoldProof, Progress, Result
 from harness.verbs.session import PROTOCOL
@@ -224,7 +224,7 @@ def _minute(when: str) -> str:
 
 
 def _recipe(cell: Cell) -> Html:
-    shown = {name: _value(value) for name, value in told(cell.recipe).items() if value is not None}
+    shown = {name: _value(value) for name, value in notable(cell.recipe).items() if value is not None}
     return terms({name.replace("_", " "): text for name, text in shown.items()})
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from harness.printable import inert
-from harness.spec import SELDOM, Cell, Recipe, told
+from harness.spec import SELDOM, Cell, Recipe, notable
 from harness.store.result import Failure, Progress, Result
 
 CELL = ("dataset", "method", "architecture", "timesteps", "seed")
@@ -42,7 +42,7 @@ USUAL = [name for name in Recipe.__struct_fields__ if name not in SELDOM]
 def cells(found: Iterable[tuple[Cell, Result | Failure | Progress | None]]) -> pd.DataFrame:
     """A row a cell, in the order given: what it is, its recipe (`recipe_...`), what came of it."""
     found = list(found)
-    names = list(dict.fromkeys([*USUAL, *(name for cell, _ in found for name in told(cell.recipe))]))
+    names = list(dict.fromkeys([*USUAL, *(name for cell, _ in found for name in notable(cell.recipe))]))
     rows = [
         {name: getattr(cell, name) for name in CELL}
         | {"key": cell.key, "data": cell.data, "source": cell.source}

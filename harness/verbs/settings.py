@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.render.page import Column, Line, Page, Tone
-from harness.spec import SELDOM, Protocol, Recipe, Setting, told
+from harness.spec import SELDOM, Protocol, Recipe, Setting, notable
 from harness.tables import display, load_protocol, load_settings, protocol_names
 from harness.works import Works
 
@@ -67,7 +67,7 @@ def _recipe(protocols: Sequence[Protocol]) -> Iterator[Entry]:
 def _shown(protocols: Sequence[Protocol]) -> Iterator[str]:
     """The fields of a recipe, but for the seldom ones that nobody changes: they say what is outside the recipes too."""
     recipes = [recipe for protocol in protocols for recipe in protocol.recipe.values()]
-    changed = {name for recipe in recipes for name in told(recipe)}
+    changed = {name for recipe in recipes for name in notable(recipe)}
     stated = {name for protocol in protocols for name in (*protocol.source, *protocol.chosen)}
     return (name for name in Recipe.__struct_fields__ if name not in SELDOM or name in changed | stated)
 

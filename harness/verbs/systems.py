@@ -11,7 +11,7 @@ from harness import tables
 from harness.errors import UserError, did_you_mean
 from harness.plan import Only
 from harness.render.page import Column, Line, Page
-from harness.spec import Protocol, Recipe, Row, told
+from harness.spec import Protocol, Recipe, Row, notable
 from harness.tables import display
 from harness.works import SLOTS, Quirk, Step, System, Work, Works, steps
 
@@ -151,7 +151,7 @@ def _recipe(row: Row, step: Step, system: System) -> Iterator[tuple[str, str, st
     common = tables.load_protocol(COMMON).recipe[row.dataset]
     origin = tables.load_origins().get(row.method)
     common = origin.after(common) if origin is not None else common
-    said = [told(common), told(step.recipe), system.recipe.given()]
+    said = [notable(common), notable(step.recipe), system.recipe.given()]
     spared = {"surrogate"} if baselines.METHODS.get(step.method).surrogate else set()
     spared |= {"momentum"} if step.recipe.optimiser != "sgd" else set()
     for name in (name for name in Recipe.__struct_fields__ if name not in spared):

@@ -20,7 +20,7 @@ from harness.data.files import RESIZE
 from harness.data.sets import cifar10, cifar10dvs, cifar100, imagenet
 from harness.errors import UserError
 from harness.render import FORMATS, render
-from harness.spec import SELDOM, Recipe, told
+from harness.spec import SELDOM, Recipe, notable
 from harness.tables import load_protocol, load_settings, protocol_names
 from harness.verbs.settings import settings_page
 from harness.verbs.systems import works_pages
@@ -57,7 +57,9 @@ def test_every_field_of_every_recipe_is_there_with_its_source(protocol: str, fie
 def test_a_seldom_field_is_left_out_only_where_no_protocol_changes_it(tmp_path: Path) -> None:
     shown = {name for part, name in records() if part == "Recipe"}
     for name in SHARED:
-        assert all(set(told(recipe)) == set(told(Recipe(epochs=1))) for recipe in load_protocol(name).recipe.values())
+        assert all(
+            set(notable(recipe)) == set(notable(Recipe(epochs=1))) for recipe in load_protocol(name).recipe.values()
+        )
     assert not shown & {field.replace("_", " ") for field in SELDOM}
     mine = tmp_path / "mine.toml"
     mine.write_text('name = "mine"\ndescription = ""\n[recipe.cifar10]\nepochs = 7\nshuffled = false\n')
