@@ -140,7 +140,9 @@ def _show(parser: Any) -> None:
 def _explain_gap(parser: Any) -> None:
     help = "a training log: CSV with epoch and accuracy, TensorBoard events, or text"
     parser.add_argument("log", type=Path, metavar="LOG", help=help)
-    parser.add_argument("--row", required=True, metavar="TABLE:N", help="what it was meant to repeat, as table2:20")
+    parser.add_argument(
+        "--row", required=True, metavar="TABLE:N", help="the row that it was meant to repeat, by its number"
+    )
     help = "the accuracy that is reported of it, in percent; default: the last epoch's"
     parser.add_argument("--claimed", type=float, metavar="PERCENT", help=help)
     help = "for text: a regular expression with the group (?P<accuracy>...), and maybe (?P<epoch>...)"

@@ -11,9 +11,9 @@ import msgspec
 from harness import data, requests, tables
 from harness.errors import UserError
 from harness.gap.findings import Case
-from harness.gap.log import read
 from harness.gap.measured import measured
 from harness.gap.page import Setting, pages
+from harness.gap.reading import read
 from harness.plan import Context, Line, plan, stored_data
 from harness.render.page import Page
 from harness.spec import Row, Table
@@ -53,10 +53,10 @@ def explained(request: requests.ExplainGap) -> list[Page]:
 
 
 def row_of(text: str) -> tuple[Row, str]:
-    """``table2:20`` -> the row. Raises UserError, UserErrors."""
+    """``TABLE:20`` -> the row. Raises UserError, UserErrors."""
     found = ROW.fullmatch(text)
     if found is None:
-        raise UserError(f"`{text}` is no row", "--row", "type TABLE:NUMBER, as table2:20")
+        raise UserError(f"`{text}` is no row", "--row", "type TABLE:NUMBER")
     table = tables.load_table(found[1])
     number = int(found[2])
     if not 1 <= number <= len(table.row):

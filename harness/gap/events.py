@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.gap.log import Log, by_epoch, percent
+from harness.gap.log import Log, by_epoch, earliest, percent
 
 HEAD = 12
 """Bytes before a record: its length, and a checksum."""
@@ -40,6 +40,7 @@ def read(content: bytes, path: Path) -> Log:
     told = re.search(r"(?:^|[_\-/])T[_=]?(\d{1,4})(?:[_\-/.]|$)", str(path))
     return Log(
         kind="TensorBoard events",
+        first=earliest(scalars[columns["accuracy"]]),
         accuracy=percent(accuracy),
         train_accuracy=percent(by_epoch(train)) if len(train) == len(accuracy) else (),
         rates=by_epoch(rates) if len(rates) == len(accuracy) else (),
@@ -103,7 +104,8 @@ def _tag(quantity: str, scalars: Mapping[str, Sequence[object]]) -> str:
 
 def _batches(scalars: Mapping[str, Sequence[tuple[int, float]]], epochs: int) -> int | None:
     """Of an epoch, from tags that are written at steps of the optimiser; None where all are written once an epoch."""
-    last = max(
-        (step for tag, pairs in scalars.items() if re.search(STEPPED, tag, re.I) for step, _ in pairs), default=0
-    )
-    return round(last / epochs) if epochs and last > 2 * epochs else None
+    stepped = [pairs for tag, pairs in scalars.items() if re.search(STEPPED, tag, re.I) and len(pairs) > 2 * epochs]
+    if not epochs or not stepped:
+        return None
+    steps = [step for pairs in stepped for step, _ in pairs]
+    return round((max(steps) - min(steps)) / epochs)

@@ -74,13 +74,10 @@ def findings(case: Case) -> Iterator[Finding]:
 
 def _epochs(case: Case) -> Finding:
     own, common = (recipe and recipe.epochs for recipe in (case.own, case.common))
-    return Finding(
-        check="epochs",
-        theirs=str(case.log.epochs),
-        own=_text(own),
-        common=_text(common),
-        says=_as(case.log.epochs, own, common),
-    )
+    log = case.log
+    before = f", after {log.begins} that are not in it" if log.begins else ""
+    says = _as(log.begins + log.epochs, own, common)
+    return Finding(check="epochs", theirs=f"{log.epochs}{before}", own=_text(own), common=_text(common), says=says)
 
 
 def _epoch(case: Case) -> Finding:

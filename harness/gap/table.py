@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.gap.log import Log, by_epoch, percent
+from harness.gap.log import Log, by_epoch, earliest, percent
 
 NAMES = {
     "epoch": ("epoch", "step", "epochs"),
@@ -36,10 +36,13 @@ def read(text: str, path: Path) -> Log:
         raise UserError("has no column of accuracies", str(path), f"name it {known}; there are {there or 'none'}")
 
     def series(name: str) -> tuple[float, ...]:
+        return by_epoch(pairs(name))
+
+    def pairs(name: str) -> list[tuple[int, float]]:
         column = columns.get(name)
         if column is None:
-            return ()
-        return by_epoch([(epoch(row, n), number(row[column], column, n)) for n, row in enumerate(rows) if row[column]])
+            return []
+        return [(epoch(row, n), number(row[column], column, n)) for n, row in enumerate(rows) if row[column]]
 
     def epoch(row: dict[str, str], n: int) -> int:
         return int(number(row[columns["epoch"]], columns["epoch"], n)) if "epoch" in columns else n
@@ -56,6 +59,7 @@ def read(text: str, path: Path) -> Log:
     batches, timesteps = (_only(series(name)) for name in ("batches", "timesteps"))
     return Log(
         kind="CSV",
+        first=earliest(pairs("accuracy")),
         accuracy=percent(series("accuracy")),
         train_accuracy=percent(series("train_accuracy")),
         rates=series("rate"),

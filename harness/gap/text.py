@@ -36,6 +36,7 @@ def read(text: str, path: Path, pattern: str = "") -> Log:
     told = TOLD.search(text[: 100 * LONGEST_LINE])
     return Log(
         kind="text",
+        first=min(epoch for epoch, _, _ in found),
         accuracy=percent(by_epoch([(epoch, accuracy) for epoch, accuracy, _ in found])),
         rates=by_epoch(rates) if len(rates) == len(found) else (),
         timesteps=int(told[1]) if told else None,
