@@ -16,6 +16,7 @@ from harness.printable import as_json, printable_lines, readable
 from harness.streams import Unwritten, complain, open_outputs, say, say_no_more, say_pages, steps, tell, write
 
 if TYPE_CHECKING:
+    from harness.measure.spec import Benched
     from harness.plan import Plan, State
     from harness.render.page import Page
     from harness.verbs.run import Make
@@ -388,12 +389,22 @@ def bench(request: requests.Bench) -> int:
     else:
         asked = measure.narrowed(measure.load(request.bench), request.narrowed, request.rounds)
         os.environ[environment.COMMAND] = environment.command_line(request.words)
-        done = measure.run(asked, request.threads, tell)
+        done = measure.run(asked, request.threads, tell, request.out)
+        if done.left:
+            return _interrupted_bench(done, request)
         path = measure.record(done, request.out)
     write(done, path.with_suffix(""))
     say_pages(bench_pages(done), request.format)
     tell(f"recorded in {path}, drawn beside it")
     return OK
+
+
+def _interrupted_bench(done: Benched, request: requests.Bench) -> int:
+    from harness.render.bench import bench_pages
+
+    say_pages(bench_pages(done), request.format)
+    tell(f"interrupted; {len(done.left)} left, what is timed is kept: type the same again to go on from there")
+    return INTERRUPTED
 
 
 def doctor(request: requests.Doctor) -> int:

@@ -156,6 +156,8 @@ def steps(row: Row, works: Works, preset: Preset | None, stand_in: bool) -> tupl
     recipes = [_without(quirks, phase.recipe.onto(whole)) for phase in phases]
     overlays = _overlays(preset, architecture, row)
     recipes = list(shrunk(recipes, overlays))
+    if preset is not None and row.method in preset.method:
+        recipes[-1] = preset.method[row.method].onto(recipes[-1])
     if stand_in:
         recipes = [msgspec.structs.replace(recipe, **dict.fromkeys(OF_THE_SET)) for recipe in recipes]
     swapped = {old: new for quirk in quirks for old, new in quirk.bundles.items()}

@@ -38,6 +38,11 @@ COLUMNS = (
     Column(head="Verdict", toned=True),
     Column(head="Evidence", place="beneath"),
 )
+OTHER_RECIPE = (
+    f"{Verdict.OTHER_RECIPE}: the printed number was made by its own paper's recipe and network, not by this one; "
+    "measured is that paper's idea, trained as every row here. Compare measured numbers with each other."
+)
+"""Beneath whatever shows a measured number of a method beside one that another paper printed of it."""
 RESOLUTION = 0.5
 """Percentage points for which the page says how many seeds would tell them: about the smaller gains of Table 1."""
 
@@ -234,12 +239,7 @@ def _which_epoch(trained: Sequence[Shown]) -> str:
 
 
 def _other_recipes(shown: Sequence[Shown]) -> list[str]:
-    if not any(row.summary.verdict == Verdict.OTHER_RECIPE for row in shown):
-        return []
-    return [
-        f"{Verdict.OTHER_RECIPE}: the printed number was made by its own paper's recipe and network, not by this one; "
-        "measured is that paper's idea, trained as every row here. Compare measured numbers with each other."
-    ]
+    return [OTHER_RECIPE] * any(row.summary.verdict == Verdict.OTHER_RECIPE for row in shown)
 
 
 def _own(plan: Plan, trained: Sequence[Shown]) -> list[str]:

@@ -177,7 +177,8 @@ def _converted(method: str) -> bool:
 
 
 def _sums(network: torch.nn.Module) -> list[float]:
-    tensors = [t.double().flatten() for name, t in network.state_dict().items() if name != "noise"]  # a seed, and huge
+    kept = {name: t for name, t in network.state_dict().items() if not name.endswith("noise")}  # a seed, and huge
+    tensors = [t.double().flatten() for t in kept.values()]
     weights = torch.cat(tensors)
     return [float(weights.abs().sum()), float((weights * torch.arange(len(weights), dtype=torch.float64).cos()).sum())]
 

@@ -21,8 +21,8 @@ def prepared() -> None:
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float = lambda self: self if self.dtype != torch.bool else self.double()  # type: ignore
     torch.Tensor.cuda = lambda self: self  # type: ignore
-    for absent in ("IPython", "matplotlib", "matplotlib.pyplot", "TA"):
-        sys.modules.setdefault(absent, types.SimpleNamespace(embed=None, pyplot=None))  # type: ignore[arg-type]
+    for absent in ("IPython", "matplotlib", "matplotlib.pyplot", "TA", "xlsxwriter", "openpyxl", "tensorboardX"):
+        sys.modules.setdefault(absent, types.SimpleNamespace(embed=None, pyplot=None, SummaryWriter=None))  # type: ignore[arg-type]
 
 
 def executed(

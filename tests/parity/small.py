@@ -62,6 +62,11 @@ def of_one_loss(model: nn.Module, loss: Loss) -> Step:
     return step
 
 
+def uniform(shape: tuple[int, ...]) -> Tensor:
+    """In [0, 1), the same at every call: what a dropout draws in both networks."""
+    return torch.from_numpy(np.random.RandomState(7).uniform(size=shape))
+
+
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Of the mean over time, (T, B, classes), or of scores (B, classes)."""
     return nn.functional.cross_entropy(logits.mean(0) if logits.dim() == 3 else logits, labels)
