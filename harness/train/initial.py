@@ -9,7 +9,6 @@ from torch import nn
 
 from baselines.network import Network
 from baselines.parts.dropout import DropoutOverTime
-from baselines.parts.neurons import SpikingNeuron
 from harness.spec import Recipe
 
 
@@ -36,7 +35,7 @@ def begun(network: Network, recipe: Recipe) -> Network:
 def _dropping(network: Network, before: float, behind: float) -> None:
     p = before
     for module in network.body.modules():
-        if isinstance(module, SpikingNeuron) and module.place == "hidden":
+        if getattr(module, "place", "") == "hidden":  # neurons, of an ANN too
             p = behind
         elif isinstance(module, DropoutOverTime):
             module.p = p
