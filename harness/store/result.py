@@ -127,7 +127,10 @@ class Result(Record, frozen=True, kw_only=True):
     @property
     def accuracy(self) -> float:
         """The number the table shows (percent), by the recipe's `report` rule."""
-        return self.best_accuracy if self.cell.recipe.report == "best" else self.last_accuracy
+        recipe = self.cell.recipe
+        if recipe.report == "best" and recipe.among is not None:
+            return max(self.curve.test_accuracy[-recipe.among :], default=self.best_accuracy)
+        return self.best_accuracy if recipe.report == "best" else self.last_accuracy
 
     @property
     def spiking_layers(self) -> tuple[LayerCheck, ...]:
