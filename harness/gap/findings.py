@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.amounts import MINUS
 from harness.gap.log import Log
-from harness.gap.measured import NEARER, Alike, Measured
+from harness.gap.measured import NEARER, WIDER, Alike, Measured
 from harness.spec import Recipe, Row
 from harness.train.optimiser import rate_of
 
@@ -147,15 +147,18 @@ def _by_curve(case: Case) -> str:
     """Of settings whose runs are here: a log that looks like another of them than the one asked for."""
     same, others = case.measured.beside(case.row)
     expected = same.distance(case.log) if same is not None else None
-    known = [(distance, other) for other in others if (distance := other.distance(case.log)) is not None]
-    if same is None or expected is None or not known:
+    pairs = [(distance, each) for each in others if (distance := each.distance(case.log)) is not None]
+    pairs.sort(key=lambda pair: pair[0])
+    if same is None or expected is None or not pairs or pairs[0][0] > NEARER * expected:
         return ""
-    distance, nearest = min(known, key=lambda pair: pair[0])
-    if distance > NEARER * expected:
-        return ""
+    reach = max(pairs[0][0] / NEARER, *(WIDER * each.spread for _, each in pairs))
+    near = [pair for pair in pairs if pair[0] <= min(reach, NEARER * expected)]
+    distance, named = next((pair for pair in near if pair[1].number == same.row.base), near[0])
+    rest = ", ".join(each.name for _, each in near if each is not named)
     return (
-        f"First guess: it was trained as {nearest.name}, not as {same.name}. Its curve is {distance:.2f} points from "
+        f"First guess: it was trained as {named.name}, not as {same.name}. Its curve is {distance:.2f} points from "
         f"our runs of that row, {expected:.2f} from those of this one (root mean square over the epochs{_seen(case)})."
+        + (f" By this log it cannot be told from {rest}." if rest else "")
     )
 
 

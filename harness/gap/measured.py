@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from harness.gap.log import Log
-from harness.plan import Context, Line, Plan, plan, state, stored_data
-from harness.spec import Row
+from harness.identity.vouched import numerics
+from harness.plan import Line, Plan, plan, state, stored_data
+from harness.spec import Cell, Row
 from harness.stats import Sample, paired
 from harness.store import Store
-from harness.store.result import Result
+from harness.store.result import Curve, Result
 from harness.tables import load_preset, load_protocol, load_table, method_label
 from harness.verbs.session import context_of
 from harness.verbs.systems import slots_of
@@ -23,6 +27,8 @@ PRESET, PROTOCOL = "cpu", "paper"
 """As which it was measured."""
 NEARER = 0.5
 """A curve is that of another setting where it is no more than this share as far from it as from the expected one."""
+WIDER = 1.25
+"""Of the largest distance among a few runs of one row: what one more of them may be at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +40,8 @@ class Effect:
     """That it changes, as `show protocol own` calls them."""
     difference: Sample
     where: str
+    method: str
+    """Of the row that it was measured from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +59,30 @@ class Alike:
     def distance(self, log: Log) -> float | None:
         """Root of the mean square over the epochs, of test and, where both have it, training accuracy; None where the
         epochs are not as many."""
-        if not self.results or any(len(r.curve.test_accuracy) != log.epochs for r in self.results):
-            return None
-        pairs = [*zip(log.accuracy, self._mean("test_accuracy"), strict=True)]
-        if len(log.train_accuracy) == log.epochs:
-            pairs += zip(log.train_accuracy, self._mean("train_accuracy"), strict=True)
-        return statistics.fmean((a - b) ** 2 for a, b in pairs) ** 0.5
+        theirs = Curve(test_accuracy=log.accuracy, train_accuracy=log.train_accuracy)
+        return _apart(theirs, [result.curve for result in self.results])
 
-    def _mean(self, name: str) -> list[float]:
-        return [
-            statistics.fmean(values) for values in zip(*(getattr(r.curve, name) for r in self.results), strict=True)
-        ]
+    @property
+    def spread(self) -> float:
+        """The largest distance of a run of this row from the others: what is nothing."""
+        curves = [result.curve for result in self.results]
+        found = (_apart(curve, [other for other in curves if other is not curve]) for curve in curves)
+        return max((distance for distance in found if distance is not None), default=0.0)
+
+
+def _apart(curve: Curve, others: Sequence[Curve]) -> float | None:
+    """Of a curve from the mean of others."""
+    epochs = len(curve.test_accuracy)
+    if not others or any(len(other.test_accuracy) != epochs for other in others):
+        return None
+    pairs = []
+    for name in ("test_accuracy", "train_accuracy"):
+        if all(len(getattr(each, name)) == epochs for each in (curve, *others)):
+            means = (
+                statistics.fmean(values) for values in zip(*(getattr(other, name) for other in others), strict=True)
+            )
+            pairs += zip(getattr(curve, name), means, strict=True)
+    return statistics.fmean((a - b) ** 2 for a, b in pairs) ** 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +107,16 @@ def _place(row: Row) -> tuple[object, ...]:
 def measured(folder: Path) -> Measured:
     """What the store at `folder` has of the table of single changes; nothing where it is not there."""
     store = Store(folder)
-    context = context_of(load_protocol(PROTOCOL), load_preset(PRESET), (0, 1, 2), ())
+    context = context_of(load_protocol(PROTOCOL), load_preset(PRESET), (0, 1, 2), (), _as_vouched)
     made = plan(load_table(ONE_AT_A_TIME), context, identify=stored_data(store))
     outcomes = state(made, store).outcomes
     rows = tuple(_alike(line, outcomes) for line in made.lines)
-    return Measured(effects=tuple(_effects(made, context, outcomes)), rows=tuple(row for row in rows if row.results))
+    return Measured(effects=tuple(_effects(made, outcomes)), rows=tuple(row for row in rows if row.results))
+
+
+def _as_vouched(cell: Cell) -> Cell:
+    """What was measured is of the code as it was vouched for, whatever is edited here."""
+    return msgspec.structs.replace(cell, numerics=numerics([cell.method, cell.architecture, cell.dataset]))
 
 
 def _alike(line: Line, outcomes: Mapping[str, object]) -> Alike:
@@ -98,21 +124,22 @@ def _alike(line: Line, outcomes: Mapping[str, object]) -> Alike:
     return Alike(row=line.row, number=line.number, results=tuple(each for each in found if isinstance(each, Result)))
 
 
-def _effects(made: Plan, context: Context, outcomes: Mapping[str, object]) -> list[Effect]:
+def _effects(made: Plan, outcomes: Mapping[str, object]) -> Iterator[Effect]:
     lines = {line.number: line for line in made.lines}
-    found = []
     for line in made.lines:
-        if line.row.base is None:
+        base = lines.get(line.row.base or 0)
+        if base is None:
             continue
-        sides: list[Sequence[object]] = [
-            [outcomes.get(c.key) for c in each.cells] for each in (line, lines[line.row.base])
-        ]
-        difference = paired(*sides)  # type: ignore[arg-type]
+        sides: list[Any] = [[outcomes.get(cell.key) for cell in side.cells] for side in (line, base)]
+        difference = paired(*sides)
         if difference.mean is not None:
-            where = f"{ONE_AT_A_TIME}:{line.number}, preset {PRESET}, n = {difference.n}"
-            settings = _settings(line.row, lines[line.row.base].row)
-            found.append(Effect(change=method_label(line.row), settings=settings, difference=difference, where=where))
-    return found
+            yield Effect(
+                change=method_label(line.row),
+                settings=_settings(line.row, base.row),
+                difference=difference,
+                where=f"{ONE_AT_A_TIME}:{line.number}, preset {PRESET}, n = {difference.n}",
+                method=base.row.method,
+            )
 
 
 def _settings(row: Row, base: Row) -> frozenset[str]:

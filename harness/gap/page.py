@@ -94,8 +94,10 @@ def _ranked(case: Case, settings: Sequence[Setting]) -> Iterator[tuple[float, tu
         yield size, (name.replace("_", " "), common, own, told, effect.where if effect else "")
 
 
-def _of(case: Case, name: str) -> Iterator[Effect]:
-    return (effect for effect in case.measured.effects if name in effect.settings)
+def _of(case: Case, name: str) -> list[Effect]:
+    """Those that were measured on the row's own method, if any were."""
+    found = [effect for effect in case.measured.effects if name in effect.settings]
+    return [effect for effect in found if effect.method == case.row.method] or found
 
 
 def _told(effect: Effect) -> str:

@@ -28,12 +28,13 @@ def read(path: Path, pattern: str = "") -> Log:
 
 def _content(path: Path) -> bytes:
     """Of a file; of a folder, its event files, one after another as they were begun."""
-    if not path.is_dir():
-        return opened.read(path, MOST)
-    files = sorted(path.glob("*tfevents*"))
+    files = sorted(path.glob("*tfevents*")) if path.is_dir() else [path]
     if not files:
         raise UserError("is a folder without event files", str(path), "give the log itself")
-    return b"".join(opened.read(file, MOST) for file in files)
+    try:
+        return b"".join(opened.read(file, MOST) for file in files)
+    except OSError as error:
+        raise UserError(f"cannot be read ({(error.strerror or str(error)).lower()})", str(path)) from None
 
 
 def _decoded(content: bytes, path: Path) -> str:
