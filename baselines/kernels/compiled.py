@@ -24,6 +24,7 @@ FOLDER = Path(__file__).parent
 COMMON = ("-O3", "-march=native", "-fPIC", "-fopenmp", "-std=gnu11", "-c")
 COMPILE = {
     "neuron.c": (*COMMON, "-ffast-math"),
+    "events.c": (*COMMON, "-ffp-contract=off"),
     "inference.c": (*COMMON, "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
 }
 LINK = ("-shared", "-fopenmp", "-lm")  # without -ffast-math, which would switch off denormals in the whole process
