@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness import arguments, environment, requests
 from harness.columns import columns
 from harness.errors import UserError
-from harness.printable import as_json, printable_lines
+from harness.printable import as_json, printable_lines, readable
 from harness.streams import Unwritten, complain, open_outputs, say, say_no_more, say_pages, steps, tell, write
 
 if TYPE_CHECKING:
@@ -330,7 +330,7 @@ def logs(request: requests.Logs) -> int:
     for path in paths:
         tell(str(path))
         text, at = tail(path, request.lines)
-        say(text, end="")
+        say(readable(text), end="")
     if request.follow:
         for text in found.follow(found.cell, at if paths == [found.cell] else 0):
             say(text, end="")

@@ -161,7 +161,7 @@ def state(plan: Plan, store: Store) -> State:
     """Read what `store` knows of every cell of `plan`."""
     from harness.store.result import Failure, Result
 
-    found = {cell: store.outcome(cell) for cell in plan.cells}
+    found = store.outcomes(plan.cells)
     groups: dict[str, list[Cell]] = defaultdict(list)
     for cell, outcome in found.items():
         kind = "missing" if outcome is None else "running"
@@ -255,7 +255,8 @@ def _line(number: int, row: Row, added: bool, context: Context, only: Only) -> L
     if blank := _blank(row, context):
         return Line(number=number, row=row, cells=(), blank=blank, added=added)
     seeds = [seed for seed in context.seeds if str(seed) in only.get("seed", (str(seed),))]
-    return Line(number=number, row=row, cells=tuple(_cell(row, seed, context) for seed in seeds), added=added)
+    first = _beginning(row, _recipe(row, context), context)  # the seeds differ in nothing else
+    return Line(number=number, row=row, cells=tuple(first.throughout(seed=seed) for seed in seeds), added=added)
 
 
 def _blank(row: Row, context: Context) -> str:
@@ -284,16 +285,12 @@ def _trained_on(row: Row, preset: Preset | None) -> str:
     return preset.datasets.get(row.dataset, row.dataset) if preset else row.dataset
 
 
-def _cell(row: Row, seed: int, context: Context) -> Cell:
-    return _beginning(row, seed, _recipe(row, context), context)
-
-
-def _beginning(row: Row, seed: int, recipe: Recipe, context: Context) -> Cell:
-    """The cell of `row`, and before it the one that its method begins from."""
+def _beginning(row: Row, recipe: Recipe, context: Context) -> Cell:
+    """The cell of `row` at seed 0, and before it the one that its method begins from."""
     begins, origin = context.origins.get(row.method), None
     if begins is not None and begins.method:
         other = msgspec.structs.replace(row, method=begins.method, timesteps=begins.timesteps or row.timesteps)
-        origin = _beginning(other, seed, begins.recipe.onto(recipe), context)
+        origin = _beginning(other, begins.recipe.onto(recipe), context)
     recipe = recipe if begins is None else begins.after(recipe)
     return context.stamp(
         Cell(
@@ -301,7 +298,7 @@ def _beginning(row: Row, seed: int, recipe: Recipe, context: Context) -> Cell:
             architecture=row.architecture,
             dataset=_trained_on(row, context.preset),
             timesteps=row.timesteps,
-            seed=seed,
+            seed=0,
             recipe=recipe,
             origin=origin,
         )

@@ -11,12 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import UserError
+from harness.printable import shortened
 
 COMMANDS = ("sbatch", "srun", "squeue", "scontrol", "scancel")
 PATIENCE = 60.0
 """Seconds that a command has to answer."""
 NAMES_AT_ONCE = 2000
 """Job names in one call of squeue: as many as a command line surely holds."""
+TRACEBACK = "Traceback (most recent call last):"
+COMPLAINT = 300
+"""Characters of what is handed on of a complaint."""
 _WIDTHS = {"JobArrayID": 30, "Name": 60, "State": 20, "RestartCnt": 12, "TimeLeft": 24, "NodeList": 120, "Reason": 60}
 
 
@@ -175,10 +179,14 @@ def ask(*command: str) -> str:
 
 
 def complaint(text: str) -> str:
-    """What a command of SLURM complained of, in one line, without its own name and the stock phrases."""
-    lines = (line.strip() for line in text.splitlines())
-    said = (re.sub(r"^\w+: (error|fatal): (Batch job submission failed: )?", "", line) for line in lines if line)
-    return "; ".join(dict.fromkeys(said))
+    """What a command of SLURM complained of, in one line, without its own name and the stock phrases.
+
+    Sites put scripts of their own before SLURM's commands: of one that crashed, the last line says why.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = lines[-1:] if TRACEBACK in lines else lines
+    said = (re.sub(r"^\w+: (error|fatal): (Batch job submission failed: )?", "", line) for line in lines)
+    return shortened("; ".join(dict.fromkeys(said)), COMPLAINT)
 
 
 def _line(text: str) -> Line:

@@ -29,7 +29,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
 
-class Recipe(Spec, frozen=True):
+class Recipe(Spec, frozen=True, dict=True):
     """How a network is trained: optimiser, schedule, data preparation, and which epoch is reported."""
 
     epochs: int
@@ -63,6 +63,11 @@ class Recipe(Spec, frozen=True):
     """Which samples test, where none are published: ``RULE:HASH``, see `harness/data/splits.py`; None: its own."""
     decoder: str | None = None
     """What turns image files into pixels, see `harness/data/decoders.py`; None: the processor, as PIL to the bit."""
+
+    @functools.cached_property
+    def told(self) -> dict[str, Any]:
+        """As it stands in the canonical form of a cell: computed once for the thousand seeds that share it."""
+        return _sparse(self)
 
 
 class Cell(Spec, frozen=True, dict=True):
@@ -305,17 +310,18 @@ def canonical(spec: Spec) -> bytes:
 
 def _sparse(spec: Spec) -> dict[str, Any]:
     """The fields that differ from their defaults."""
-    defaults = _defaults(type(spec))
-    given = {name: value for name, default in defaults if (value := getattr(spec, name)) != default}
-    for name, value in given.items():
-        if isinstance(value, float) and not math.isfinite(value):  # JSON would write them all alike
-            raise UserError(f"{name} is {value}", to_type="give a finite number")
-    return {name: _told(value) for name, value in given.items()}
+    return {
+        name: _told(name, value) for name, default in _defaults(type(spec)) if (value := getattr(spec, name)) != default
+    }
 
 
-def _told(value: Any) -> Any:
+def _told(name: str, value: Any) -> Any:
     if isinstance(value, Cell):
         return value.key
+    if isinstance(value, Recipe):
+        return value.told
+    if isinstance(value, float) and not math.isfinite(value):  # JSON would write them all alike
+        raise UserError(f"{name} is {value}", to_type="give a finite number")
     return _sparse(value) if isinstance(value, Spec) else value
 
 

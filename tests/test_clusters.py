@@ -133,3 +133,31 @@ def test_no_time_limit() -> None:
     assert slurm.minutes("UNLIMITED") is None
     with pytest.raises(ValueError):
         slurm.minutes("1:2:3:4")
+
+
+# What SLURM's commands, and the scripts that sites put before them, complain of
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "sbatch: error: Memory specification can not be satisfied\n"
+            "sbatch: error: Batch job submission failed: Requested node configuration is not available\n",
+            "Memory specification can not be satisfied; Requested node configuration is not available",
+        ),
+        (
+            'Traceback (most recent call last):\n  File "/opt/site/bin/scontrol", line 8, in <module>\n'
+            "    state = json.loads(text)\nValueError: Extra data\n\n",
+            "ValueError: Extra data",
+        ),
+        ("", ""),
+    ],
+)
+def test_a_complaint_in_one_line(said: str, told: str) -> None:
+    assert slurm.complaint(said) == told
+
+
+def test_a_complaint_of_a_page_is_shortened() -> None:
+    told = slurm.complaint("\n".join(f"line {n} of a long usage" for n in range(100)))
+    assert told.startswith("line 0 of a long usage; ") and told.endswith("usage") and len(told) == 300

@@ -4,6 +4,7 @@ ask here, and nowhere else.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -28,22 +29,23 @@ class Code(NamedTuple):
 def stamping() -> Callable[[Cell], Cell]:
     """A cell -> the same with the code that is here now. Every file is read once, however many cells are stamped."""
     known: dict[tuple[str, ...], Code] = {}
+    unvouched = functools.cache(vouched.looking)
 
     def stamp(cell: Cell) -> Cell:
         names = tuple(name for _, name in _names(cell))
-        code = known.get(names) or known.setdefault(names, code_of(cell))
+        code = known.get(names) or known.setdefault(names, code_of(cell, unvouched()))
         return msgspec.structs.replace(cell, source=code.source, numerics=code.numerics)
 
     return stamp
 
 
-def code_of(cell: Cell) -> Code:
+def code_of(cell: Cell, unvouched: vouched.Unvouched = vouched.unvouched) -> Code:
     """What the code here is, for `cell`. Raises UserError."""
     own, modules = _of_a_user(cell)
     parts = {
         "own": own,
         "files": sorted((sources.stable(m), sources.digest(m, f)) for m, f in sources.closure(modules).items()),
-        "edited": vouched.unvouched([*_entries(cell), *modules]),
+        "edited": unvouched([*_entries(cell), *modules]),
     }
     told = json.dumps(parts, sort_keys=True) if any(parts.values()) else ""
     numerics = vouched.numerics([cell.method, cell.architecture, cell.dataset])

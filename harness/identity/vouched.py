@@ -9,7 +9,7 @@ that differs from it, or is not in it, is code that nobody vouches for: its hash
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +27,8 @@ ENTRIES = ("baselines/methods", "baselines/architectures", "harness/data/sets")
 """Folders in which a file is one entry, which the cells of the others do not use."""
 SUFFIXES = (".py", ".c", ".h")
 ALL = "all"
+Unvouched = Callable[[Iterable[str]], dict[str, str]]
+EntriesIn = Callable[[Path | None], set[str]]
 
 
 class Vouched(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,12 +54,23 @@ def numerics(names: Iterable[str]) -> int:
     return 1 + sum(vouched().raised.get(name, 0) for name in {ALL, *names})
 
 
+def looking() -> Unvouched:
+    """`unvouched` of the files as they are now: each is looked at once, however many cells are asked about."""
+    there, entries_in = files(), cache(_entries_in)
+    hash_of = cache(lambda path: digest(_module(path), there[path]))
+
+    def unvouched(modules: Iterable[str]) -> dict[str, str]:
+        known = vouched().files
+        found = {path: hash_of(path) for path in _used(modules, there, entries_in)}
+        gone = {path: "gone" for path in known if _shared(path) and path not in found}
+        return {path: said for path, said in sorted((found | gone).items()) if known.get(path) != said}
+
+    return unvouched
+
+
 def unvouched(modules: Iterable[str]) -> dict[str, str]:
     """Path -> hash of the files that cells of these entries use, and that are not as they were vouched for."""
-    known = vouched().files
-    found = {path: digest(_module(path), file) for path, file in _used(modules)}
-    gone = {path: "gone" for path in known if _shared(path) and path not in found}
-    return {path: said for path, said in sorted((found | gone).items()) if known.get(path) != said}
+    return looking()(modules)
 
 
 def hashes() -> dict[str, str]:
@@ -81,16 +94,16 @@ def entry(folder: str, name: str) -> str:
     return f"{folder.replace('/', '.')}.{name.replace('-', '_')}"
 
 
-def _used(modules: Iterable[str]) -> Iterator[tuple[str, Path]]:
-    there, wanted = files(), set(modules)
+def _used(modules: Iterable[str], there: Mapping[str, Path], entries_in: EntriesIn) -> Iterator[str]:
+    wanted = set(modules)
     todo = list(wanted)
     while todo:
-        for name in _entries_in(there.get(_path(todo.pop()))) - wanted:
+        for name in entries_in(there.get(_path(todo.pop()))) - wanted:
             wanted.add(name)
             todo.append(name)
-    for path, file in there.items():
+    for path in there:
         if _shared(path) or _module(path) in wanted:
-            yield path, file
+            yield path
 
 
 def _entries_in(file: Path | None) -> set[str]:

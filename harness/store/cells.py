@@ -104,9 +104,12 @@ class Store:
             self._note(f"{folder}/result.json", error)
             if not error.damaged:
                 return None
-        if not os.path.lexists(folder):  # as most of a large table
-            return None
         return self._running(cell, Path(folder)) or self._read(f"{folder}/failed.json", reading.FAILURE)
+
+    def outcomes(self, cells: Iterable[Cell]) -> dict[Cell, Result | Failure | Progress | None]:
+        """Of many cells, by one look at the store: most of a large table are not in it."""
+        there = set(self._keys())
+        return {cell: self.outcome(cell) if cell.key in there else None for cell in cells}
 
     def results(self, keys: Iterable[str] | None = None) -> Iterator[Result]:
         """Every result in the store, in order of their keys; or those of some cells, by their keys."""

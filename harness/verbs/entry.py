@@ -9,12 +9,19 @@ from pathlib import Path
 
 from harness.amounts import duration
 from harness.jobs.queue import UNKNOWN, Queue, Task
+from harness.printable import shortened
 from harness.spec import Cell
 from harness.store import Store
 from harness.store.result import Failure, Progress, Result
 
 LAST_WORDS = 2000
 """Characters at the end of a job's own log in which its last line is looked for."""
+
+
+READABLE = 400
+"""Characters of a line that people are to read."""
+REASON = 200
+"""Of these, what a failure or the end of a log has to say; `show`, `logs` and `--format json` say all of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +116,12 @@ class Sight:
         task = self.queue.ended.get(cell.key)
         log, retry = self._log(cell, task), self.retry(cell, task)
         times = f" (attempt {failure.attempts})" if failure.attempts > 1 else ""
-        parts = [f"{failure.kind} at epoch {failure.epoch}: {failure.reason}{times}", f"log: {log}"]
+        why = shortened(failure.reason, REASON)
+        parts = [f"{failure.kind} at epoch {failure.epoch}: {why}{times}", f"log: {log}"]
         return Entry(
             cell=cell,
             kind="failed",
-            text="; ".join([*parts, *([f"retry: {retry}"] if retry else [])]),
+            text=_with_retry("; ".join(parts), retry),
             job=task.job if task is not None else "",
             epoch=failure.epoch,
             reason=failure.reason,
@@ -146,9 +154,9 @@ class Sight:
             failure = self.failure_of(origin)
             if failure is not None:
                 retry = self.retry(origin, self.queue.ended.get(origin.key))
-                why = f"{origin.key} {origin.label}, which it begins from, failed: {failure.reason}"
-                text = f"blocked: {why}" + (f"; retry: {retry}" if retry else "")
-                return Entry(cell=cell, kind="missing", text=text, reason=f"blocked: {why}", retry=retry)
+                why = f"blocked: {origin.key} {origin.label}, which it begins from, failed: {failure.reason}"
+                text = _with_retry(shortened(why, REASON), retry)
+                return Entry(cell=cell, kind="missing", text=text, reason=why, retry=retry)
         return None
 
     @functools.cached_property
@@ -206,13 +214,19 @@ def _running(cell: Cell, said: Progress, task: Task | None) -> Entry:
     )
 
 
+def _with_retry(text: str, retry: str) -> str:
+    """And what to type; where paths make that too long to read, `--format json` and the advice beneath have it."""
+    told = f"{text}; retry: {retry}"
+    return told if retry and len(told) <= READABLE else text
+
+
 def _how_it_ended(task: Task) -> str:
     """A job that has left no result of a cell."""
     if not task.job:
         return "its job was never submitted"
     if task.cancelled:
         return f"job {task.job} was cancelled"
-    how = task.reason or _last_line(task)
+    how = shortened(task.reason or _last_line(task), REASON)
     return f"job {task.job} ended without a result" + (f": {how}" if how else "")
 
 

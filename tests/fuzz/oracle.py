@@ -16,6 +16,8 @@ from fuzz.child import CRASHED, HANGS, Outcome
 CODES = {0, 1, 2, 130}
 LONGEST = 500
 """Characters of a line that somebody is to read."""
+SERIES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "learning_rate", "seconds")
+"""Of a curve, by epoch; what else stands there is from another version, and nobody reads it."""
 MACHINES = ("csv", "json", "html", "latex")
 """Formats that a program reads: their lines are as long as they are."""
 
@@ -77,7 +79,7 @@ def _agrees(said: dict[str, Any], curve: dict[str, Any], epochs: int) -> bool:
     test = curve["test_accuracy"]
     best, last, at = said["best_accuracy"], said["last_accuracy"], said["best_epoch"]
     percent = all(0 <= value <= 100 for value in (best, last, *test, *curve["train_accuracy"]))
-    lengths = all(len(series) in (0, epochs) for series in curve.values())
+    lengths = all(len(curve.get(name, ())) in (0, epochs) for name in SERIES)
     own = len(test) == epochs and best == max(test) and last == test[-1] and test[at - 1] == best and at >= 1
     proofs = all(_proved(proof) for proof in said["proofs"])
     return percent and lengths and own and proofs and math.isfinite(said["seconds"]) and said["seconds"] >= 0

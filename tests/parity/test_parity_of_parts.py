@@ -15,7 +15,19 @@ from pathlib import Path
 
 import pytest
 from ours import compared, kept, of_cited
-from small import CHANNELS, CLASSES, INPUTS, SIDE, TIMESTEPS, Loss, cross_entropy, inputs, uniform, watched
+from small import (
+    CHANNELS,
+    CLASSES,
+    INPUTS,
+    SIDE,
+    TIMESTEPS,
+    Loss,
+    cross_entropy,
+    inputs,
+    of_one_loss,
+    uniform,
+    watched,
+)
 from torch import Tensor, nn
 
 from baselines.parts import leaks, moments, thresholds
@@ -118,7 +130,8 @@ def test_ours_is_the_cited_network(method: str) -> None:
     cited, body = kept(ARRAYS, method), network(method)
     parameters = of_cited(body, cited, [our_name(method, str(name)) for name in cited["names"]])
     model = Listened(body) if method == "im-loss" else body
-    compared(model, parameters, inputs, LOSSES.get(method, cross_entropy), watched([body[2], body[5]]), cited)
+    step = of_one_loss(model, LOSSES.get(method, cross_entropy))
+    compared(model, parameters, inputs, step, watched([body[2], body[5]]), cited)
 
 
 def test_the_arrays_stay_small() -> None:

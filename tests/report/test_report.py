@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
+import resource
 import shlex
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import msgspec
 import pytest
@@ -22,6 +25,7 @@ from harness.amounts import duration
 from harness.cli import main
 from harness.forecast.history import Place, past
 from harness.measure.spec import Benched
+from harness.report import gather, kept
 from harness.store import Store
 from harness.verbs import session
 
@@ -308,6 +312,17 @@ def test_bad_input_is_one_line_and_2(
     assert main(["report", *typed.split(), "--store", str(tmp_path), *out]) == cli.BAD_INPUT
     said = capsys.readouterr()
     assert message in said.err and said.err.count("\n") == 1 and said.out == ""
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full"])
+def test_a_device_without_end_is_not_read_for_what_it_shows(device: str) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**29, limits[1]))
+    try:
+        kept.keep(Path(device), cast("gather.Found", SimpleNamespace(results=[])))  # a MemoryError otherwise
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
 def test_a_page_that_shows_more_is_not_replaced_unasked(
