@@ -292,6 +292,8 @@ def _beginning(row: Row, recipe: Recipe, context: Context) -> Cell:
         other = msgspec.structs.replace(row, method=begins.method, timesteps=begins.timesteps or row.timesteps)
         origin = _beginning(other, begins.recipe.onto(recipe), context)
     recipe = recipe if begins is None else begins.after(recipe)
+    smaller = context.preset.method.get(row.method) if context.preset is not None else None
+    recipe = recipe if smaller is None else smaller.onto(recipe)
     return context.stamp(
         Cell(
             method=row.method,

@@ -301,6 +301,8 @@ class Preset(Spec, frozen=True):
     """Laid over `recipe` for one architecture."""
     dataset: dict[str, Overlay] = {}
     """Laid over both for one data set, by the table's name for it."""
+    method: dict[str, Overlay] = {}
+    """Laid over all of that for the cells of one method, not for those that they begin from."""
 
 
 def canonical(spec: Spec) -> bytes:

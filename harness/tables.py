@@ -267,7 +267,7 @@ def _check_preset(preset: Preset, file: str) -> Iterator[UserError]:
     yield from checks.name(preset.name, file)
     yield from _unknown(preset.only, SELECTABLE, f"{file}: only")
     yield from checks.amounts(preset.recipe, f"{file}: recipe")
-    for part in ("architecture", "dataset"):
+    for part in ("architecture", "dataset", "method"):
         for name, overlay in getattr(preset, part).items():
             yield from checks.amounts(overlay, f"{file}: {part}: {name}")
 
