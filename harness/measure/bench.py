@@ -94,6 +94,8 @@ def narrowed(bench: Bench, wanted: Mapping[str, tuple], rounds: int | None) -> B
         bench = _of_methods(bench, given.pop("method"))
     again = {} if rounds is None else {"rounds": rounds}
     grids = tuple(msgspec.structs.replace(grid, **given, **again) for grid in bench.grid)
+    whole = [msgspec.structs.replace(grid, rounds=None) for grid in grids if not grid.subject]
+    grids = [g for g in grids if not g.subject or msgspec.structs.replace(g, rounds=None, subject=()) not in whole]
     changes: dict[str, Any] = {"grid": tuple(dict.fromkeys(grids)), "rounds": rounds or bench.rounds}
     if isinstance(bench, Training):
         growth = () if given else bench.growth
