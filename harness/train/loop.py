@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import torch
@@ -36,7 +36,7 @@ class Pace(NamedTuple):
     images_per_second: float
     seconds_left: float
     words: str = ""
-    """What a procedure says of itself, before its first epoch."""
+    """What it does besides training: what a procedure says of itself, how far an evaluation is."""
 
 
 def train(
@@ -52,7 +52,7 @@ def train(
     """Train `network` in place, resuming from `checkpoint`, and return the last state.
 
     A resumed run repeats an uninterrupted one to the bit: samples are drawn from (seed, epoch, batch), and the state
-    of torch's generators is saved. Each process of a `group` calls this; the first alone saves and reports.
+    of torch's generators is saved. Each process of a `group` calls this; the first alone saves.
     Raises Diverged, and Stopped after saving when asked to stop. `weights` are those that the network begins from.
     """
     optimiser = make_optimiser(network, recipe)
@@ -75,20 +75,28 @@ def train(
                 learner.part = len(labels) / min(recipe.batch, data.train.samples - now.batches * recipe.batch)
                 loss, logits = procedure.step(network, images, labels, learner)
                 now.add(loss.detach(), network.method.readout(logits.detach()), labels)
-                if now.pause() and (done := now.batches * recipe.batch) < data.train.samples and group.leads:
+                if now.pause() and (done := now.batches * recipe.batch) < data.train.samples:
                     report(pace(state.curve, epoch + done / data.train.samples, now.seconds, data, recipe))
             total = now.total.over(group)
             check_finite("the loss", total.loss, epoch)
             check_network(network, epoch, group)
 
-            test = evaluate(network, data.test.batches(recipe.batch, share=group.share), group, now.pause)
+            trained = pace(state.curve, epoch + procedure.trains, now.seconds, data, recipe)
+            tell = partial(tell_test, now, trained, network.timesteps, report)
+            test = evaluate(network, data.test.batches(recipe.batch, share=group.share), group, now.pause, tell)
             check_finite("the test loss", test.loss, epoch)
             curve = append(state.curve, total, test, rate, now.seconds)
             state = State(epoch + 1, network.state_dict(), optimiser.state_dict(), curve, state.resumed)
             if group.leads:
                 checkpoint.save(state)
-                report(pace(curve, epoch + 1, 0.0, data, recipe))
+            report(pace(curve, epoch + 1, 0.0, data, recipe))
     return state
+
+
+def tell_test(epoch: Epoch, pace: Pace, whole: int, report: Callable[[Pace], None], tested: int, t: int) -> None:
+    """Of a long evaluation, behind the training of `pace`."""
+    if epoch.beats():
+        report(pace._replace(words=f"{tested} images tested, T = {t}/{whole}"))
 
 
 def resume(network: Network, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint, group: Group) -> State:
@@ -111,16 +119,13 @@ def begin(
     group: Group,
     weights: Mapping[str, Tensor] | None,
 ) -> None:
-    """What the procedure does before the first epoch: alike in all processes, of which the first one tells."""
-
-    def images() -> Iterator[Tensor]:
-        return (images for images, _ in data.train.epoch(seed, 0, recipe.batch))
-
-    def tell(words: str) -> None:
-        if group.leads:
-            report(Pace(0.0, None, 0.0, math.inf, words))
-
-    network.method.procedure.begin(network, Start(weights=weights, images=images, tell=tell))
+    """What the procedure does before the first epoch: alike in all processes."""
+    start = Start(
+        weights=weights,
+        images=lambda: (images for images, _ in data.train.epoch(seed, 0, recipe.batch)),
+        tell=lambda words: report(Pace(0.0, None, 0.0, math.inf, words)),
+    )
+    network.method.procedure.begin(network, start)
     group.start_alike(network.state_dict().values())
 
 
