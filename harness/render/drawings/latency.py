@@ -44,7 +44,7 @@ def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
             left.set_xscale("log", base=2)
             left.xaxis.set_major_formatter("{x:.0f}")
             left.set_xlabel("Timesteps shown")
-            left.legend(loc="best")
+            left.legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=6, handlelength=2.2)
         if not blanks[2 * place + 1]:
             _draw_panel(right, group, data, sketch, "operations")
             right.set_xscale("log")
