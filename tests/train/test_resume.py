@@ -11,12 +11,14 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from outcomes import metrics
-from tiny import CHAIN, harness, write_tiny
+from tiny import CHAIN, PROTOCOL, harness, write_tiny
 
 from harness.store import Store, claim
+from harness.store.result import Progress
 
 KILLS = int(os.environ.get("HARNESS_KILLS", "4"))
 """Ten in the long form: HARNESS_KILLS=10 python -m pytest tests/train/test_resume.py"""
@@ -49,7 +51,7 @@ def test_killed_runs_end_like_an_undisturbed_one(undisturbed: tuple[list[str], S
 @pytest.mark.skipif(KILLS < 10, reason="minutes: HARNESS_KILLS=10")
 def test_a_killed_chain_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
     """An ANN, and what begins from it: converted, and converted and then trained."""
-    arguments = [*write_tiny(tmp_path, CHAIN), "--seeds", "0,1"]
+    arguments = [*write_tiny(tmp_path, CHAIN, PROTOCOL.replace("epochs = 6", "epochs = 12")), "--seeds", "0,1"]
     reference = Store(tmp_path / "undisturbed")
     done = harness("run", *arguments, "--on", "inline", "--store", reference.root)
     assert done.returncode == 0, done.stderr
@@ -64,7 +66,7 @@ def killed_and_gone_on_with(arguments: list[str], root: Path, reference: Store) 
     killed = 0
     while killed < KILLS:
         front = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for_training(root, front)
+        wait_for_training(root, front, after=chance.choice((0, 2)))
         time.sleep(chance.uniform(0, 1.5))
         victims = chance.choice([[front.pid], processes(root), [front.pid, *processes(root)]])
         for pid in victims:
@@ -97,10 +99,19 @@ def killed_and_gone_on_with(arguments: list[str], root: Path, reference: Store) 
     assert not left, left
 
 
-def wait_for_training(root: Path, front: subprocess.Popen[bytes]) -> None:
-    """Until a process has claimed a cell and begun, or the run has ended."""
-    while front.poll() is None and not processes(root):
+def wait_for_training(root: Path, front: subprocess.Popen[bytes], after: int) -> None:
+    """Until a process has claimed a cell and begun its epoch `after` + 1, or the run has ended."""
+    while front.poll() is None and not any(epoch_of(root, pid) >= after for pid in processes(root)):
         time.sleep(0.02)
+
+
+def epoch_of(root: Path, pid: int) -> int:
+    """The last that a process has ended; 0 before it has."""
+    for path in root.glob("*/progress.json"):
+        with contextlib.suppress(FileNotFoundError):  # it ended just now
+            if (said := msgspec.json.decode(path.read_bytes(), type=Progress)).pid == pid:
+                return said.epoch
+    return 0
 
 
 def test_a_second_run_trains_nothing(undisturbed: tuple[list[str], Store]) -> None:
