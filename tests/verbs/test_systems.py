@@ -201,3 +201,24 @@ def test_a_folder_without_works_is_said(copied: Path) -> None:
     shutil.rmtree(copied / "own")
     with pytest.raises(UserError, match="no file in own/"):
         load_protocol(copied / "own.toml")
+
+
+def test_a_work_may_not_have_the_recipes_of_works(copied: Path) -> None:
+    file = copied / "own" / "mpbn.toml"
+    file.write_text(file.read_text().replace('protocol = "released"', 'protocol = "own"'))
+    with pytest.raises(UserError, match="`own` has no recipe for a data set; name a protocol that has"):
+        load_protocol(copied / "own.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "blank"),
+    [
+        ('bundle = "tet-system"\n', 'bundle = "tet-sistem"\n', "no method tet-sistem yet"),
+        ('"resnet19-tet"', '"resnet19-tett"', "no architecture resnet19-tett yet"),
+    ],
+)
+def test_what_a_work_names_must_be_there(old: str, new: str, blank: str, copied: Path) -> None:
+    file = copied / "own" / "tet.toml"
+    file.write_text(file.read_text().replace(old, new))
+    made = plan(load_table("table2"), context_of(load_protocol(copied / "own.toml"), None, (0,), (), lambda cell: cell))
+    assert {line.blank for line in made.lines if line.row.method == "tet"} == {blank}
