@@ -17,7 +17,7 @@ from harness.printable import printable
 from harness.spec import Figure, Origin, Preset, Protocol, Recipe, Row, Settings, Spec, Table
 from harness.works import REQUIRED, SLOTS, System, Work, Works
 
-NOT_TABLES = frozenset({"check", "claims", "names", "origins", "paper", "settings"})
+NOT_TABLES = frozenset({"check", "claims", "inventory", "names", "origins", "paper", "settings"})
 """Files beside the tables that are something else; so is every ``figure*.toml``."""
 
 UNNUMBERED = "figure-"
@@ -44,6 +44,19 @@ class Origins(Spec, frozen=True, kw_only=True):
     """Which methods begin from the weights of another cell, or cannot be trained by the recipe that all rows share."""
 
     origin: dict[str, Origin]
+
+
+class Registered(Spec, frozen=True, kw_only=True):
+    """What a built-in method is, beside the baseline."""
+
+    folds: str
+    """``whole``, ``all but analog output``, ``into T weight sets``."""
+    parameters: int
+    """More than the baseline has, in ResNet20 for CIFAR-10 at T = 4, those included that only training has."""
+
+
+class Inventory(Spec, frozen=True, kw_only=True):
+    method: dict[str, Registered]
 
 
 class Paper(Spec, frozen=True, kw_only=True):
@@ -148,6 +161,11 @@ def load_settings() -> Settings:
 def load_origins() -> dict[str, Origin]:
     """Method -> what its cells begin from. Raises UserErrors."""
     return decode(folder() / "origins.toml", Origins, _check_origins).origin
+
+
+def load_inventory() -> dict[str, Registered]:
+    """Of every built-in method, as `make inventory` found it."""
+    return decode(folder() / "inventory.toml", Inventory, lambda inventory, file: ()).method
 
 
 def load_trial() -> Trial:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ class Pace(NamedTuple):
     images_per_second: float
     seconds_left: float
     words: str = ""
-    """What a procedure says of itself, before its first epoch."""
+    """What it does besides training: what a procedure says of itself, how far an evaluation is."""
 
 
 def train(
@@ -54,7 +54,7 @@ def train(
     """Train `network` in place, resuming from `checkpoint`, and return the last state.
 
     A resumed run repeats an uninterrupted one to the bit: samples are drawn from (seed, epoch, batch), and the state
-    of torch's generators is saved. Each process of a `group` calls this; the first alone saves and reports.
+    of torch's generators is saved. Each process of a `group` calls this; the first alone saves.
     Raises Diverged, and Stopped after saving when asked to stop. `weights` are those that the network begins from.
     """
     optimiser = make_optimiser(network, recipe)
@@ -78,20 +78,28 @@ def train(
                 wanted = labels if not recipe.smoothing else softened(labels, data.classes, recipe.smoothing, network)
                 loss, logits = procedure.step(network, images, wanted, learner)
                 now.add(loss.detach(), network.method.readout(logits.detach()), labels)
-                if now.pause() and (done := now.batches * recipe.batch) < data.train.samples and group.leads:
+                if now.pause() and (done := now.batches * recipe.batch) < data.train.samples:
                     report(pace(state.curve, epoch + done / data.train.samples, now.seconds, data, recipe))
             total = now.total.over(group)
             check_finite("the loss", total.loss, epoch)
             check_network(network, epoch, group)
 
-            test = evaluate(network, data.test.batches(recipe.batch, share=group.share), group, now.pause)
+            trained = pace(state.curve, epoch + procedure.trains, now.seconds, data, recipe)
+            tell = partial(tell_test, now, trained, network.timesteps, report)
+            test = evaluate(network, data.test.batches(recipe.batch, share=group.share), group, now.pause, tell)
             check_finite("the test loss", test.loss, epoch)
             curve = append(state.curve, total, test, rate, now.seconds)
             state = State(epoch + 1, network.state_dict(), optimiser.state_dict(), curve, state.resumed)
             if group.leads:
                 checkpoint.save(state)
-                report(pace(curve, epoch + 1, 0.0, data, recipe))
+            report(pace(curve, epoch + 1, 0.0, data, recipe))
     return state
+
+
+def tell_test(epoch: Epoch, pace: Pace, whole: int, report: Callable[[Pace], None], tested: int, t: int) -> None:
+    """Of a long evaluation, behind the training of `pace`."""
+    if epoch.beats():
+        report(pace._replace(words=f"{tested} images tested, T = {t}/{whole}"))
 
 
 def resume(network: Network, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint, group: Group) -> State:
@@ -114,18 +122,19 @@ def begin(
     group: Group,
     weights: Mapping[str, Tensor] | None,
 ) -> None:
-    """What the procedure does before the first epoch: alike in all processes, of which the first one tells."""
+    """What the procedure does before the first epoch: alike in all processes."""
 
     def images() -> Iterator[Tensor]:
         shown = (images for images, _ in data.train.epoch(seed, 0, recipe.batch))
         return shown if recipe.search is None else islice(shown, max(1, recipe.search[0] // recipe.batch))
 
-    def tell(words: str) -> None:
-        if group.leads:
-            report(Pace(0.0, None, 0.0, math.inf, words))
-
-    steps = None if recipe.search is None else recipe.search[1]
-    network.method.procedure.begin(network, Start(weights=weights, images=images, tell=tell, steps=steps))
+    start = Start(
+        weights=weights,
+        images=images,
+        tell=lambda words: report(Pace(0.0, None, 0.0, math.inf, words)),
+        steps=None if recipe.search is None else recipe.search[1],
+    )
+    network.method.procedure.begin(network, start)
     group.start_alike(network.state_dict().values())
 
 

@@ -90,9 +90,9 @@ def dry_run(
 def _measure(asked: Asked, how: How, step: Callable[[str], None]) -> Callable[[Cell], float]:
     def measure(cell: Cell) -> float:
         step(f"timing a few steps of {without_seed(cell.label)}")
-        from harness.train.worker import time_step
+        from harness.measure import timing
 
-        return time_step(cell, asked.data, recompute=how.recompute)
+        return timing.epoch(cell, asked.data, recompute=how.recompute)
 
     return measure
 

@@ -101,6 +101,8 @@ def test_narrowed_to_some_methods() -> None:
     assert isinstance(small, Overhead) and small.subject == ("mpbn",) and len(small.grid) == 1
     other = bench.narrowed(shipped(), {"method": ("plif",)}, None)
     assert isinstance(other, Overhead) and len(other.grid) == 2, "not those that are of four methods alone"
+    again = bench.narrowed(shipped(), {"timesteps": (4,)}, None)
+    assert [grid.subject for grid in again.grid] == [(), ()], "nor any of them twice"
     with pytest.raises(UserError, match="did you mean `mpbn`"):
         bench.narrowed(shipped(), {"method": ("mpnb",)}, None)
 
