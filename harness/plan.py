@@ -296,7 +296,13 @@ def _blank(row: Row, context: Context) -> str:
 def _without_system(row: Row, works: Works, context: Context) -> str:
     if blank := works.blank(row):
         return blank
-    if row.change != Change() and _steps(row, works, context) == _steps(_unchanged(row), works, context):
+    found = _steps(row, works, context)
+    for step in found:
+        if step.method not in context.methods:
+            return f"no method {step.method} yet"
+        if step.architecture not in context.architectures:
+            return f"no architecture {step.architecture} yet"
+    if row.change != Change() and found == _steps(_unchanged(row), works, context):
         return f"as {works.name} has it"
     return ""
 

@@ -132,7 +132,14 @@ def _with_works(path: Path) -> Works:
         raise UserError(f"no file in {works.folder}/", str(path), "write one for each work there")
     made = tuple(_work(file) for file in files)
     others = dict.fromkeys(system.protocol for work in made for system in work.system if system.protocol)
-    return msgspec.structs.replace(works, work=made, others={name: load_protocol(name) for name in others})
+    return msgspec.structs.replace(works, work=made, others={name: _shared(name, str(path)) for name in others})
+
+
+def _shared(name: str, where: str) -> Protocol:
+    """The protocol called `name`, whose recipes are of data sets. Raises UserError for one of works."""
+    if "folder" in keys(_file("protocol", name, folder() / "protocols", protocol_names())):
+        raise UserError(f"`{name}` has no recipe for a data set", where, "name a protocol that has")
+    return load_protocol(name)
 
 
 @functools.cache

@@ -133,6 +133,8 @@ class Works(Protocol, frozen=True, kw_only=True):
         system = self.system_of(row)
         if system is None:
             return f"no recipe in protocol {self.name}"
+        if system.protocol and row.dataset not in self.others[system.protocol].recipe:
+            return f"no recipe in protocol {system.protocol}"
         return f"not public: {system.not_public}" if system.not_public else ""
 
 

@@ -31,6 +31,8 @@ class Followed(nn.Module):
         neuron.shows_potential = getattr(after, "reads_potential", False)
 
     def forward(self, x: Tensor) -> Tensor:
+        if not isinstance(x, Tensor):  # the graph is traced: which coefficient goes where
+            return self._apart(x)
         served = isinstance(self.neuron, SpikingNeuron) and dispatch.backend_for(self.neuron, x) is None
         return layers.run(self, x, self._apart) if served and not carried.walking() else self._apart(x)
 

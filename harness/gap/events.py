@@ -54,7 +54,7 @@ def _scalars(content: bytes, path: Path) -> dict[str, list[tuple[int, float]]]:
     """Tag -> (step, value), in the order of the file."""
     try:
         from google.protobuf.message import DecodeError
-        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[attr-defined]
     except ImportError:
         raise UserError(
             "is a TensorBoard event file, which needs tensorboard", str(path), "pip install tensorboard"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from harness.amounts import MINUS
 from harness.gap.findings import Case, findings, guess, nearest
 from harness.gap.measured import Effect
-from harness.render.page import Column, Line, Page
+from harness.render.page import Column, Line, Page, Tone
 from harness.store.result import Result
 from harness.tables import display, method_label
 
@@ -42,7 +42,7 @@ def _checked(case: Case, where: str) -> Page:
     ).without_empty_columns()
 
 
-def _tone(says: str) -> str:
+def _tone(says: str) -> Tone:
     return "high" if says == "differs" else "plain"
 
 

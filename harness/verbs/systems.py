@@ -157,7 +157,7 @@ def _recipe(row: Row, step: Step, system: System) -> Iterator[tuple[str, str, st
     for name in (name for name in Recipe.__struct_fields__ if name not in spared):
         values = [getattr(recipe, name) for recipe in (common, step.recipe)]
         if any(name in each for each in said) and values != [None, None]:
-            yield name, *(_plain(value) for value in values)
+            yield name, _plain(values[0]), _plain(values[1])
 
 
 def _other(recipe: Recipe, main: Recipe) -> str:

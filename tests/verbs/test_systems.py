@@ -14,7 +14,7 @@ from harness import tables
 from harness.cli import main
 from harness.errors import UserError, UserErrors
 from harness.plan import Context, Plan, parse_only, plan
-from harness.spec import Overlay, Recipe, Row
+from harness.spec import Overlay, Preset, Recipe, Row
 from harness.tables import load_preset, load_protocol, load_table
 from harness.verbs.session import context_of
 from harness.verbs.systems import slots_of, works_pages
@@ -108,18 +108,28 @@ def test_phases_become_origins() -> None:
 
 
 def test_a_preset_shrinks_every_phase_in_proportion() -> None:
-    def shown(method: str, preset: str | None) -> list[tuple[int, int | None]]:
-        found = steps(row("table2", method), own(), load_preset(preset) if preset else None, preset is not None)
+    small = Preset(
+        name="small",
+        description="",
+        recipe=Overlay(epochs=8, width=0.25),
+        architecture={"resnet19-glif": Overlay(width=0.125)},
+        method={"hybrid-train": Overlay(train_samples=320)},
+    )
+
+    def shown(method: str, preset: Preset | None) -> list[tuple[int, int | None]]:
+        found = steps(row("table2", method), own(), preset, preset is not None)
         return [(step.recipe.epochs, step.recipe.period) for step in found]
 
     assert shown("hybrid-train", None) == [(299, None), (49, None)]
-    assert shown("hybrid-train", "smoke") == [(8, None), (1, None)]
-    assert shown("plif", None) == [(1024, 64)] and shown("plif", "smoke") == [(8, 2)]
-    glif = steps(row("table2", "glif"), own(), load_preset("smoke"), True)[0].recipe
+    assert shown("hybrid-train", small) == [(8, None), (1, None)]
+    assert shown("plif", None) == [(1024, 64)] and shown("plif", small) == [(8, 2)]
+    glif = steps(row("table2", "glif"), own(), small, True)[0].recipe
     assert glif.mean is None and glif.deviation is None and glif.groups[1].rate == 0.1 and glif.width == 0.125
+    fewer = [step.recipe.train_samples for step in steps(row("table2", "hybrid-train"), own(), small, True)]
+    assert fewer == [None, 320]  # of the row's own phase alone
     recipes = [Recipe(epochs=300, among=5), Recipe(epochs=1)]
-    small = list(shrunk(recipes, [Overlay(epochs=30)]))
-    assert [(recipe.epochs, recipe.among) for recipe in small] == [(30, 1), (1, None)]
+    few = list(shrunk(recipes, [Overlay(epochs=30)]))
+    assert [(recipe.epochs, recipe.among) for recipe in few] == [(30, 1), (1, None)]
     assert next(shrunk(recipes, [Overlay(width=0.5)])).epochs == 300
 
 
@@ -201,3 +211,24 @@ def test_a_folder_without_works_is_said(copied: Path) -> None:
     shutil.rmtree(copied / "own")
     with pytest.raises(UserError, match="no file in own/"):
         load_protocol(copied / "own.toml")
+
+
+def test_a_work_may_not_have_the_recipes_of_works(copied: Path) -> None:
+    file = copied / "own" / "mpbn.toml"
+    file.write_text(file.read_text().replace('protocol = "released"', 'protocol = "own"'))
+    with pytest.raises(UserError, match="`own` has no recipe for a data set; name a protocol that has"):
+        load_protocol(copied / "own.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "blank"),
+    [
+        ('bundle = "tet-system"\n', 'bundle = "tet-sistem"\n', "no method tet-sistem yet"),
+        ('"resnet19-tet"', '"resnet19-tett"', "no architecture resnet19-tett yet"),
+    ],
+)
+def test_what_a_work_names_must_be_there(old: str, new: str, blank: str, copied: Path) -> None:
+    file = copied / "own" / "tet.toml"
+    file.write_text(file.read_text().replace(old, new))
+    made = plan(load_table("table2"), context_of(load_protocol(copied / "own.toml"), None, (0,), (), lambda cell: cell))
+    assert {line.blank for line in made.lines if line.row.method == "tet"} == {blank}
