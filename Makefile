@@ -11,7 +11,7 @@ enough = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	{ echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hashes demo test test-all test-slurm fuzz lint bench profile docs screenshots vouch
+.PHONY: help setup hashes demo test test-all test-slurm fuzz lint bench profile inventory docs screenshots vouch
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -55,9 +55,12 @@ profile: $(READY) ## where a training step and a table of 10,000 results spend t
 vouch: $(READY) ## after a change to what computes numbers: have they moved? ARGS="--raise NAME" where they should have
 	PYTHONPATH=.:tests $(BIN)/python tests/numerics/vouch.py $(ARGS)
 
+inventory: $(READY) ## what every method folds into, and its parameters: tables/inventory.toml anew, from the registry
+	PYTHONPATH=.:tests $(BIN)/python tests/baselines/inventory.py tables/inventory.toml
+
 docs: $(READY) ## docs/protocols.md anew, from tables/
 	@mkdir -p docs
-	$(BIN)/python -m harness show protocol --format markdown > docs/protocols.md
+	$(BIN)/python -m harness show protocol paper own --format markdown > docs/protocols.md
 
 screenshots: $(READY) ## docs/screens anew: the report on results/cpu, in Debian's chromium
 	$(BIN)/python tests/report/screenshots.py

@@ -42,6 +42,11 @@ def printable_lines(text: str) -> str:
     return _UNSEEN.sub(_written_out, text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
+def readable(text: str, most: int = 400) -> str:
+    """Lines of a log: a bar without a line feed, or the zeros that a power cut left, are shown by their two ends."""
+    return "\n".join(shortened(line, most) for line in printable_lines(text).split("\n"))
+
+
 def inert(text: str) -> str:
     """In a cell of CSV: what a spreadsheet would take for a formula stands behind an apostrophe."""
     safe = printable(text)

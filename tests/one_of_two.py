@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import smallest
 import torch
 from torch import Tensor, nn
 
@@ -22,16 +23,18 @@ from baselines.network import Network
 from baselines.parts import synchronised
 from baselines.parts.normalisations import JointBatchNorm
 from baselines.parts.surrogates import STE
-from harness import interrupts
+from harness import environment, interrupts
 from harness.data.base import shown
 from harness.environment import TOKEN
 from harness.errors import UserError
 from harness.spec import Cell, Recipe
+from harness.tables import load_origins
 from harness.train import distributed, worker
+from harness.train.checkpoint import Checkpoint
 from harness.train.distributed import Group
 from harness.train.epoch import Epoch
-from harness.train.learner import Learner, backward
-from harness.train.loop import make_optimiser
+from harness.train.learner import Learner
+from harness.train.loop import make_optimiser, train
 
 TIMESTEPS, BATCH, SAMPLES = 2, 32, 4 * 32 + 7
 """Five batches, the last of seven: four for one process, three for the other."""
@@ -68,6 +71,17 @@ def five_steps(method: str, group: Group) -> dict[str, Tensor]:
                 seen[f"{step} gradient of {name}"] = parameter.grad.clone()
         seen |= {f"{step} {name}": tensor.clone() for name, tensor in network.state_dict().items()}
     return seen
+
+
+def begun_from_another(method: str, group: Group, folder: Path) -> dict[str, Tensor]:
+    """What a cell that begins from the weights of another one ends with: conversions, and what is trained after one."""
+    folder.mkdir(exist_ok=True)
+    environment.seed_everything(0)
+    weights, network = smallest.weights(method), smallest.network(method).double()
+    recipe = Recipe(epochs=1, batch=4, lr=0.01)
+    state = train(network, smallest.data(), recipe, 0, Checkpoint(folder), group=group, weights=weights)
+    losses = {"test loss": torch.tensor(state.curve.test_loss), "accuracy": torch.tensor(state.curve.test_accuracy)}
+    return losses | {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
 
 def temperatures(group: Group) -> list[float]:
@@ -120,7 +134,9 @@ def lone_sample(method: str, group: Group) -> dict[str, Tensor]:
     mine = group.share.within(1)
     logits = network(image[mine])
     loss = network.loss(logits, label[mine])
-    backward(loss, logits, float(len(label[mine])), network, group)
+    learner = Learner(network, make_optimiser(network, Recipe(epochs=1)), group)
+    learner.part = float(len(label[mine]))
+    learner.backward(loss, logits)
     group.sum_gradients(network.parameters())
     return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
 
@@ -196,6 +212,8 @@ def main(folder: Path, another_port: str) -> None:
 
     trained = [method for method in METHODS if METHODS.get(method).procedure.trains]
     said["steps"] = {method: five_steps(method, group) for method in trained}
+    begun = [method for method in METHODS if (origin := load_origins().get(method)) and origin.method]
+    said["begun"] = {method: begun_from_another(method, group, folder / method) for method in begun}
     halves = (slice(0, 5), slice(5, 9)), (slice(0, 9), slice(9, 9))
     said["norms"] = [normalised(cut[group.rank], offset) for cut in halves for offset in (0.0, 1e6)]
     said["kernel"] = {method: served_by_a_kernel(method) for method in ("vanilla", "mpbn")}

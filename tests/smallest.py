@@ -13,6 +13,7 @@ from baselines.method import ConvNorm, Method, Parts
 from baselines.network import Network, at_first
 from baselines.parts.surrogates import STE
 from baselines.procedures.bptt import BPTT
+from baselines.procedures.two_passes import TwoPasses
 from harness.data import Data
 from harness.data.augment import chosen
 from harness.data.memory import MemorySplit, normalisation
@@ -25,7 +26,7 @@ SHAPE, CLASSES, TIMESTEPS, LONGER = (2, 8, 8), 3, 2, 16
 def network(method: str | Method) -> Network:
     """A stem, a block that keeps the map and one that halves it, a linear layer: 4 and 6 channels."""
     made = METHODS.get(method) if isinstance(method, str) else method
-    timesteps = TIMESTEPS if type(made.procedure) is BPTT else LONGER
+    timesteps = TIMESTEPS if type(made.procedure) in (BPTT, TwoPasses) else LONGER
     parts = Parts(method=made, timesteps=timesteps, surrogate=at_first(made.surrogate or STE()))
     stem = {"stem": same_size_stem(convolutions=1, pool=False), "stem_channels": 4}
     stages = ((4, 1, 1), (6, 1, 2))

@@ -267,6 +267,15 @@ def test_recipes_of_a_cell_and_of_what_it_begins_from() -> None:
     assert chained("mpbn", context=none).lines[0].cells[0].recipe.epochs == 1
 
 
+def test_a_preset_shrinks_the_cells_of_a_method_and_not_what_they_begin_from() -> None:
+    smaller = msgspec.structs.replace(SMOKE, method={"tuned": Overlay(train_samples=320, epochs=2)})
+    plain, shrunk = (
+        chained("tuned", context=replace(CHAINED, preset=preset)).lines[0].cells[0] for preset in (SMOKE, smaller)
+    )
+    assert shrunk.origin == plain.origin
+    assert shrunk.recipe == msgspec.structs.replace(plain.recipe, train_samples=320, epochs=2)
+
+
 def test_the_key_holds_the_key_of_the_origin() -> None:
     cell = chained("mpbn").lines[0].cells[0]
     assert cell.origin is not None and cell.origin.key.encode() in canonical(cell)

@@ -24,6 +24,22 @@ timesteps = 2
 accuracy = 60.0
 """
 
+CHAIN = """
+name = "chain"
+title = "What begins from an ANN"
+[[row]]
+method = "rmp"
+architecture = "vggsnn"
+dataset = "digits"
+timesteps = 40
+[[row]]
+method = "diet-snn-converted"
+architecture = "vggsnn"
+dataset = "digits"
+timesteps = 3
+"""
+"""An ANN, what is converted from it, and what is trained after that."""
+
 PROTOCOL = """
 name = "tiny"
 description = "six epochs on two hundred digits"

@@ -49,6 +49,41 @@ class CrossEntropyOfSum:
 
 
 @dataclass(frozen=True)
+class SquaredErrorOfMean:
+    """Mean of (mean over t of y(t) - one-hot label)²: of rates of output neurons (PLIF)."""
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(T, B, classes), (B,) -> a scalar, mean over the batch."""
+        rates = logits.mean(0)
+        return F.mse_loss(rates, F.one_hot(labels, rates.shape[1]).to(rates.dtype))
+
+
+@dataclass(frozen=True)
+class AgreeingPasses:
+    """Mean over the passes of CE of the mean over T + λ · KL of the one from the other, both ways, halved (LTMD).
+
+    Of the divergence the mean over classes too, as the cited code has it. A batch that is shown once is only held
+    against its labels.
+    """
+
+    weight: float = 0.5
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(T, n·B, classes), n = 1 or 2, and (B,) -> a scalar, mean over the batch."""
+        scores = logits.mean(0)
+        passes = scores.chunk(2 if len(scores) > len(labels) else 1)
+        loss = torch.stack([F.cross_entropy(each, labels) for each in passes]).mean()
+        if len(passes) == 1:
+            return loss
+        one, other = (torch.log_softmax(each, 1) for each in passes)
+        return loss + self.weight / 2 * (_divergence(one, other) + _divergence(other, one))
+
+
+def _divergence(p: Tensor, q: Tensor) -> Tensor:
+    return F.kl_div(p, q, reduction="none", log_target=True).mean()
+
+
+@dataclass(frozen=True)
 class CentredPotentials:
     """λ · sum over layers of (mean u - V)²: a neuron that fires as often as not tells most (IM-Loss).
 

@@ -81,6 +81,28 @@ def mean_var(x: Tensor) -> tuple[Tensor, Tensor]:
     return _SynchronisedMoments.apply(x)  # type: ignore[return-value]
 
 
+def largest(x: Tensor) -> Tensor:
+    """Of the whole batch, a scalar; its gradient is shared among all that are as large. Raises ProcessLost."""
+    return _SynchronisedLargest.apply(x) if needed() else x.max()  # type: ignore[return-value]
+
+
+class _SynchronisedLargest(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):  # type: ignore[override]
+        found = x.max() if x.numel() else x.new_full((), -torch.inf)
+        collect(dist.all_reduce, found, dist.ReduceOp.MAX)
+        ctx.save_for_backward(x == found)
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, g):  # type: ignore[override]
+        (reached,) = ctx.saved_tensors
+        everyones = torch.stack([g.double(), reached.sum().double()])
+        collect(dist.all_reduce, everyones)
+        return reached * (everyones[0] / everyones[1]).to(g.dtype)
+
+
 class _SynchronisedMoments(torch.autograd.Function):
     """x -> mean and variance over all processes; what flows back is the sum of what each makes of them."""
 

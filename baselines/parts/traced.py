@@ -22,9 +22,14 @@ Operation = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """Input, weight, bias -> output."""
 
 
-def traced(layer: nn.Module, decay: float, x: Tensor, weight: Tensor, bias: Tensor | None, apply: Operation) -> Tensor:
-    """apply(x, weight, bias), with the gradients said above; `layer` remembers the trace."""
-    if not carried.walking() or not torch.is_grad_enabled():
+def traced(
+    layer: nn.Module, decay: float | None, x: Tensor, weight: Tensor, bias: Tensor | None, apply: Operation
+) -> Tensor:
+    """apply(x, weight, bias), with the gradients said above; `layer` remembers the trace.
+
+    `decay` None: what it receives is analog, and it learns from that of the step alone.
+    """
+    if decay is None or not carried.walking() or not torch.is_grad_enabled():
         return apply(x, weight, bias)
     (a,) = carried.recall(layer) or (torch.zeros_like(x),)
     a = decay * a + x.detach()
@@ -38,20 +43,16 @@ class TracedConv2d(StandardisedConv2d):
     """With scaled weight standardisation, as OTTT has it in the place of a normalisation."""
 
     decay: float | None = 0.5
-    """None: it sees analog input, and learns from that of the step alone."""
 
     def forward(self, input: Tensor) -> Tensor:
         def apply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
             return conv2d(x, weight, bias, (self.stride, self.padding, self.dilation, self.groups))  # type: ignore[arg-type]
 
-        weight = self.standardised()
-        if self.decay is None:
-            return apply(input, weight, self.bias)
-        return traced(self, self.decay, input, weight, self.bias, apply)
+        return traced(self, self.decay, input, self.standardised(), self.bias, apply)
 
 
 class TracedLinear(nn.Linear):
-    decay = 0.5
+    decay: float | None = 0.5
 
     def forward(self, input: Tensor) -> Tensor:
         return traced(self, self.decay, input, self.weight, self.bias, F.linear)

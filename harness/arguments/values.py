@@ -7,14 +7,14 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.errors import UserError, did_you_mean
 
 LAST_SEED = 2**32 - 1
 """NumPy takes no larger one."""
-MOST_SEEDS = 10_000
-"""In one range: a cell each, at least."""
+MOST_SEEDS = 1000
+"""A cell each at least, and a claim of every table two hundred."""
 MOST_THREADS = 1024
 """OpenMP dies of more than it can start."""
 LARGEST = 10**6
@@ -22,13 +22,15 @@ LARGEST = 10**6
 LONGEST = 255
 """Bytes of a name in a path, on every common file system."""
 
+Many = TypeVar("Many", bound=Sequence[int])
+
 
 class Seeds(argparse.Action):
     """Given again, it adds to what was given before."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         before = () if namespace.seeds is self.default else namespace.seeds
-        namespace.seeds = tuple(dict.fromkeys((*before, *values)))
+        namespace.seeds = _few(tuple(dict.fromkeys((*before, *values))))
 
 
 def seeds(text: str) -> tuple[int, ...]:
@@ -37,10 +39,16 @@ def seeds(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         first, dash, last = part.partition("-")
         ends = [_seed(first, text), _seed(last, text) if dash else _seed(first, text)]
-        if not 0 <= ends[1] - ends[0] < MOST_SEEDS:
+        if ends[0] > ends[1]:
             raise _no_seeds(text)
-        found |= dict.fromkeys(range(ends[0], ends[1] + 1))
-    return tuple(found)
+        found |= dict.fromkeys(_few(range(ends[0], ends[1] + 1)))
+    return _few(tuple(found))
+
+
+def _few(seeds: Many) -> Many:
+    if len(seeds) > MOST_SEEDS:
+        raise UserError(f"more than {MOST_SEEDS} seeds", "--seeds", "type fewer, such as --seeds 0-9")
+    return seeds
 
 
 def _seed(text: str, given: str) -> int:

@@ -25,6 +25,9 @@ LEFT_BEHIND = frozenset({"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini", "Icon
 NOTES = frozenset({".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log"})
 """Suffixes of what may lie beside samples, as Tiny ImageNet's boxes do."""
 
+MOST = 2**26
+"""Bytes of an image of known shape, in whatever format."""
+
 
 def find_tree(folder: Path, shape: tuple[int, int, int], classes: int | Sequence[str]) -> Source:
     """The tree in `folder` ({train,test}/CLASS/*); images must have `shape` (C, H, W).
@@ -36,6 +39,7 @@ def find_tree(folder: Path, shape: tuple[int, int, int], classes: int | Sequence
         check_classes(folder / split, list(listing[split]), classes)
     check_alike(folder, {split: (split, listing[split]) for split in SPLITS})
     files = [file for split in SPLITS for group in listing[split].values() for file in group]
+    _check_sizes(files)
     return Source(
         kind="image tree",
         folder=folder,
@@ -69,6 +73,13 @@ def _samples(group: Path, suffixes: frozenset[str]) -> list[Path]:
         wanted = "image" if suffixes == IMAGES else f"{' or '.join(sorted(suffixes))} file"
         raise UserError(f"class folder holds no {wanted}", str(group))
     return [group / name for name in sorted(names)]
+
+
+def _check_sizes(files: Iterable[Path]) -> None:
+    """Before they are read: a hole of gigabytes under an image's name takes minutes."""
+    for file in files:
+        if (size := file.stat().st_size) > MOST:
+            raise UserError(f"an image of {size / 2**30:.1f} GiB", str(file), "put the true one in its place")
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -12,19 +12,19 @@ from baselines.kernels.traced import layers
 from baselines.network import Network
 from harness.measure.judge import judged, timer_of
 from harness.measure.networks import noise, prepared
+from harness.measure.pieces import Piece, Tell
 from harness.measure.sidebyside import interleave
 from harness.measure.spec import CONTROL, Latency, Setting, Subject, Timing
 
 
-def timings(bench: Latency, device: torch.device, tell: Callable[[str], None]) -> Iterator[Timing]:
-    """Setting by setting; `tell` hears of each before it begins."""
+def pieces(bench: Latency) -> Iterator[Piece]:
+    """A setting each."""
     for grid in bench.grid:
         for setting in grid.settings():
-            tell(setting.title)
-            yield from _in(setting, bench, grid.rounds or bench.rounds, device)
+            yield Piece(setting.title, functools.partial(_take, setting, bench, grid.rounds or bench.rounds))
 
 
-def _in(setting: Setting, bench: Latency, rounds: int, device: torch.device) -> Iterator[Timing]:
+def _take(setting: Setting, bench: Latency, rounds: int, device: torch.device, tell: Tell) -> Iterator[Timing]:
     images = noise(setting, device)
 
     def work(subject: Subject) -> Callable[[], Tensor]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from weakref import ref
 
@@ -19,6 +20,16 @@ def saved_bytes(forward: Callable[[], Tensor], network: nn.Module) -> int:
 
     On the meta device too, where storages have a size and no address.
     """
+    with saved_until(network) as weigh:
+        output = forward()
+        saved = weigh()
+    del output
+    return saved
+
+
+@contextmanager
+def saved_until(network: nn.Module) -> Iterator[Callable[[], int]]:
+    """Within, what is given says at any time how many bytes autograd keeps of what was computed since."""
     packed: list[ref[Tensor]] = []
 
     def pack(tensor: Tensor) -> Tensor:
@@ -26,13 +37,14 @@ def saved_bytes(forward: Callable[[], Tensor], network: nn.Module) -> int:
         packed.append(ref(saved))
         return saved
 
+    def weigh() -> int:
+        kept = [saved for each in packed if (saved := each()) is not None]  # not what went with an unused result
+        own = {_identity(tensor) for tensor in (*network.parameters(), *network.buffers())}
+        sizes = {_identity(tensor): tensor.untyped_storage().nbytes() for tensor in kept}
+        return sum(size for identity, size in sizes.items() if identity not in own)
+
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved):
-        output = forward()
-    kept = [saved for reference in packed if (saved := reference()) is not None]  # not what went with an unused result
-    del output
-    own = {_identity(tensor) for tensor in (*network.parameters(), *network.buffers())}
-    sizes = {_identity(tensor): tensor.untyped_storage().nbytes() for tensor in kept}
-    return sum(size for identity, size in sizes.items() if identity not in own)
+        yield weigh
 
 
 def _identity(tensor: Tensor) -> int:

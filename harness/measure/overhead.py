@@ -2,30 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import torch
+from torch import Tensor
 
+import baselines
+from harness.measure.computed import computed_by
 from harness.measure.implementations import Stepper
 from harness.measure.judge import judged, timer_of
+from harness.measure.memory import MIB, peak_bytes, saved_until
+from harness.measure.pieces import Piece, Tell
 from harness.measure.sidebyside import interleave
 from harness.measure.spec import CONTROL, Overhead, Setting, Timing
+from harness.train.learner import Trial
+
+TOGETHER = 5
+"""Methods that are interleaved with the reference and its control: more, and a round grows long."""
 
 
-def timings(bench: Overhead, device: torch.device, tell: Callable[[str], None]) -> Iterator[Timing]:
-    """Setting by setting; `tell` hears of each before it begins."""
+def pieces(bench: Overhead) -> Iterator[Piece]:
+    """Of each setting, a few methods at a time."""
+    trained = [name for name in bench.subject if name != bench.reference and _trains(name)]
     for grid in bench.grid:
+        wanted = [name for name in trained if not grid.subject or name in grid.subject]
+        groups = [wanted[first : first + TOGETHER] for first in range(0, len(wanted), TOGETHER)]
         for setting in grid.settings():
-            tell(setting.title)
-            yield from _in(setting, bench, grid.rounds or bench.rounds, device)
+            for number, group in enumerate(groups, start=1):
+                told = f"{number} of {len(groups)}" if len(groups) > 1 else ""
+                take = functools.partial(_take, setting, bench, group, told, grid.rounds or bench.rounds)
+                yield Piece(f"{setting.title}{f', {told}' if told else ''}", take)
 
 
-def _in(setting: Setting, bench: Overhead, rounds: int, device: torch.device) -> Iterator[Timing]:
-    def step(method: str) -> Stepper:
-        return Stepper("ours", msgspec.structs.replace(setting, method=method), device, bench.surrogate)
+def remarks(bench: Overhead) -> tuple[str, ...]:
+    untrained = [name for name in bench.subject if not _trains(name)]
+    return (f"Without a training step, since only converted: {', '.join(untrained)}.",) if untrained else ()
 
-    steps = {method: step(method) for method in dict.fromkeys((bench.reference, *bench.subject))}
+
+def _trains(method: str) -> bool:
+    return baselines.METHODS.get(method).procedure.trains
+
+
+def _take(
+    setting: Setting, bench: Overhead, methods: Sequence[str], group: str, rounds: int, device: torch.device, tell: Tell
+) -> Iterator[Timing]:
+    def step(method: str) -> Step:
+        return Step(msgspec.structs.replace(setting, method=method), device, bench.surrogate)
+
+    steps = {method: step(method) for method in (bench.reference, *methods)}
     figures = {method: each.memory(device) for method, each in steps.items()}
+    computed = {method: computed_by(each) for method, each in steps.items()}
     samples = interleave({**steps, CONTROL: step(bench.reference)}, rounds, timer_of(device))
-    yield from judged(setting, samples, bench.reference, samples.pop(CONTROL), figures=figures)
+    for timing in judged(setting, samples, bench.reference, samples.pop(CONTROL), figures=figures):
+        yield msgspec.structs.replace(timing, group=group, computed=computed.get(timing.subject, ""))
+
+
+class Step:
+    """A training step as the method's procedure takes it, again and again on the same images; no optimiser."""
+
+    def __init__(self, setting: Setting, device: torch.device, surrogate: str) -> None:
+        made = Stepper("ours", setting, device, surrogate)
+        self.network, self.images, self.labels = made.network, made.images, made.labels
+
+    def __call__(self) -> None:
+        self._with(Trial(self.network))
+
+    def memory(self, device: torch.device) -> dict[str, float]:
+        """MiB that are saved where the way back begins, and that a step adds at its peak."""
+        self()  # what is made once is not the step's
+        scales = Scales(self.network)
+        with saved_until(self.network) as weigh:
+            scales.weigh = weigh
+            self._with(scales)
+        peak = peak_bytes(self, device)
+        return {"MiB saved": scales.most / MIB} | ({"MiB at the peak": peak / MIB} if peak is not None else {})
+
+    def _with(self, learner: Trial) -> None:
+        self.network.method.procedure.step(self.network, self.images, self.labels, learner)
+
+
+class Scales(Trial):
+    """Weighs what is saved before each way back; the most of a step counts."""
+
+    most = 0
+
+    def weigh(self) -> int:
+        raise NotImplementedError
+
+    def backward(self, loss: Tensor, logits: Tensor) -> None:
+        self.most = max(self.most, self.weigh())
+        super().backward(loss, logits)

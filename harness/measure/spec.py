@@ -13,6 +13,8 @@ from harness.store.result import Record
 
 CONTROL = "A/A control"
 """The reference once more, from a second network built like it: what its ratio strays from 1 cannot be told here."""
+LOOP = "Python loop"
+"""What computes a layer of neurons that no kernel serves."""
 CIFAR = 32
 """Pixels; a title leaves them out."""
 
@@ -58,6 +60,8 @@ class Grid(Spec, frozen=True):
     rate: tuple[float, ...] = (0.0,)
     rounds: int | None = None
     """None: as many as the bench says."""
+    subject: tuple[str, ...] = ()
+    """Of `overhead`: only these of the bench's methods; empty: all."""
 
     def settings(self) -> Iterator[Setting]:
         names = Setting.__struct_fields__
@@ -144,13 +148,14 @@ class Training(Spec, frozen=True, tag_field="kind", tag="training"):
 
 
 class Overhead(Spec, frozen=True, tag_field="kind", tag="overhead"):
-    """Methods against one of them, a training step each, all of our implementation."""
+    """Methods against one of them, a training step each, all of our implementation, by the method's procedure."""
 
     name: str
     title: str
     grid: tuple[Grid, ...]
     reference: str
-    subject: tuple[str, ...]
+    subject: tuple[str, ...] = ()
+    """Empty in a file: every method of the registry."""
     surrogate: str = "ste"
     rounds: int = 40
     notes: tuple[str, ...] = ()
@@ -180,6 +185,10 @@ class Timing(Record, frozen=True):
     figures: dict[str, float] = msgspec.field(default_factory=dict)
     """What else was measured of the subject, by name with its unit: ``MiB saved``."""
     rounds: int = 0
+    group: str = ""
+    """``2 of 8``, where not all subjects of a setting were interleaved with each other: each group has a control."""
+    computed: str = ""
+    """What computed the subject's layers of neurons: ``19 × fused CPU kernel``."""
 
 
 class Growth(Record, frozen=True):
@@ -224,3 +233,7 @@ class Benched(Record, frozen=True):
     growth: tuple[Growth, ...] = ()
     targets: tuple[Met, ...] = ()
     notes: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    """What was not timed, since it was interrupted: pieces of the bench, in their order."""
+    asked: dict[str, Any] | None = None
+    """Of one that was interrupted, the bench itself: what is gone on with must be the same."""

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 
 from harness.measure.growth import power_law
 from harness.measure.implementations import Stepper
 from harness.measure.judge import judged, timer_of
+from harness.measure.pieces import Piece, Tell
 from harness.measure.sidebyside import interleave
 from harness.measure.spec import CONTROL, Grid, Growth, Setting, Timing, Training
 
-Tell = Callable[[str], None]
 
-
-def timings(bench: Training, device: torch.device, tell: Tell) -> Iterator[Timing]:
-    """Setting by setting; `tell` hears of each before it begins, and of implementations that are not here."""
+def pieces(bench: Training) -> Iterator[Piece]:
+    """A setting each, then a size that grows each."""
     for grid in bench.grid:
         for setting in grid.settings():
-            tell(setting.title)
-            yield from _in(setting, bench, grid.rounds or bench.rounds, device, tell)
+            yield Piece(setting.title, functools.partial(_take, setting, bench, grid.rounds or bench.rounds))
+    for grid in bench.growth:
+        yield Piece(f"growth over {', '.join(grid.varied)}", functools.partial(_growth, grid, bench))
 
 
-def _in(setting: Setting, bench: Training, rounds: int, device: torch.device, tell: Tell) -> Iterator[Timing]:
-    """All implementations in the same rounds, with a control for each reference."""
+def _take(setting: Setting, bench: Training, rounds: int, device: torch.device, tell: Tell) -> Iterator[Timing]:
+    """All implementations in the same rounds, with a control for each reference; `tell` hears of those not here."""
     wanted = dict.fromkeys((*bench.reference, *bench.subject))
     there = [name for name in wanted if _is_here(name, setting.method, setting.architecture, tell)]
     steps = {name: Stepper(name, setting, device, bench.surrogate) for name in there}
@@ -38,14 +38,8 @@ def _in(setting: Setting, bench: Training, rounds: int, device: torch.device, te
         yield from judged(setting, own, name, samples[f"{CONTROL}, {name}"], figures=figures)
 
 
-def growths(bench: Training, device: torch.device, tell: Tell) -> Iterator[Growth]:
-    """The exponents of time and saved memory, one size at a time, all settings of a grid in the same rounds."""
-    for grid in bench.growth:
-        tell(f"growth over {', '.join(grid.varied)}")
-        yield from _growth(grid, bench, device)
-
-
-def _growth(grid: Grid, bench: Training, device: torch.device) -> Iterator[Growth]:
+def _growth(grid: Grid, bench: Training, device: torch.device, tell: Tell) -> Iterator[Growth]:
+    """The exponents of time and saved memory, all settings of a grid in the same rounds."""
     (over,) = grid.varied
     settings = list(grid.settings())
     sizes = [float(getattr(setting, over)) for setting in settings]

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from harness import durable
-from harness.measure.spec import Benched, Growth, Met, Timing
+from harness.measure.spec import LOOP, Benched, Growth, Met, Timing
 from harness.render.page import Column, Line, Page, Tone
 
 FIGURES = ("MiB saved", "MiB at the peak")
@@ -21,6 +21,7 @@ COLUMNS = (
     Column(head="Ratio [95 %]", align="right"),
     Column(head="Verdict", toned=True),
     *(Column(head=name, align="right", place="beneath") for name in FIGURES),
+    Column(head="Neurons computed by", place="beneath"),
 )
 GROWTH = (
     Column(head="Grows"),
@@ -77,11 +78,24 @@ def bench_page(benched: Benched) -> Page:
         notes=(
             "A ratio of medians, its interval bootstrapped over rounds. A/A control: the reference against a second "
             "network built like it; a verdict is given only as far as the control allows.",
+            *_looped(benched),
             *benched.notes,
+            *([f"Interrupted; not timed: {'; '.join(benched.left)}."] if benched.left else []),
             _where(benched),
         ),
         records=tuple(_record(benched, timing) for timing in benched.timings),
     ).without_empty_columns()
+
+
+def _looped(benched: Benched) -> list[str]:
+    """Who waits for Python at every timestep: nobody should, unseen."""
+    told = dict.fromkeys(timing.subject for timing in benched.timings if timing.computed)
+    looped = dict.fromkeys(timing.subject for timing in benched.timings if LOOP in timing.computed)
+    if not told:
+        return []
+    if not looped:
+        return ["No layer of neurons is computed by a Python loop over the timesteps."]
+    return [f"By a Python loop over the timesteps: {', '.join(looped)} ({len(looped)} of {len(told)})."]
 
 
 def _where(benched: Benched) -> str:
@@ -97,7 +111,7 @@ def _where(benched: Benched) -> str:
 
 def _line(timing: Timing) -> Line:
     return Line(
-        group=timing.setting.title,
+        group=timing.setting.title + (f", {timing.group}" if timing.group else ""),
         tone=_tone(timing),
         cells=(
             timing.subject,
@@ -107,6 +121,7 @@ def _line(timing: Timing) -> Line:
             f"{timing.ratio:.3f} [{timing.low:.3f}, {timing.high:.3f}]",
             timing.verdict,
             *(f"{timing.figures[name]:.1f}" if name in timing.figures else "" for name in FIGURES),
+            timing.computed,
         ),
     )
 
@@ -193,3 +208,5 @@ def _flat(timing: Timing) -> Iterator[tuple[str, object]]:
         yield name, getattr(timing, name)
     for name in FIGURES:
         yield name.lower().replace(" ", "_"), timing.figures.get(name)
+    yield "group", timing.group
+    yield "computed", timing.computed

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.render.page import Column, Line, Page, Tone
+from harness.render.view import OTHER_RECIPE
 from harness.statements import Claim, Measured, MeasuredVerdict, Paired, Printed, PrintedVerdict, Ratio
 from harness.statements.judging import LEVEL
+from harness.stats import Verdict
 
 OWN = {
     PrintedVerdict.SUPPORTED: "agree",
@@ -80,7 +82,7 @@ def _line(number: int, claim: Claim, printed: Printed, measured: Measured) -> Li
             str(number),
             claim.name,
             claim.section,
-            str(measured.verdict) + " (part)" * bool(measured.part),
+            verdict_text(measured),
             OWN[printed.verdict],
             measured.effect,
             str(measured.n or ""),
@@ -92,6 +94,12 @@ def _line(number: int, claim: Claim, printed: Printed, measured: Measured) -> Li
             claim.note,
         ),
     )
+
+
+def verdict_text(measured: Measured) -> str:
+    """``holds (part, other recipe)``."""
+    marks = ["part"] * bool(measured.part) + [str(Verdict.OTHER_RECIPE)] * measured.other_recipe
+    return f"{measured.verdict} ({', '.join(marks)})" if marks else str(measured.verdict)
 
 
 def p_text(value: float) -> str:
@@ -122,6 +130,7 @@ def _notes(printed: Sequence[Printed], measured: Sequence[Measured], preset: str
         notes.append(
             "(part): the preset leaves some comparisons of the claim out, and the verdict does not speak of them."
         )
+    notes += [OTHER_RECIPE] * any(m.other_recipe for m in measured)
     if preset:
         notes.append(f"Measured under preset {preset}, which is not the paper's experiment.")
     return tuple(notes)
@@ -139,6 +148,7 @@ def _record(claim: Claim, printed: Printed, measured: Measured, protocol: str, p
         "as_printed": str(printed.verdict),
         "as_measured": str(measured.verdict),
         "part": measured.part,
+        "other_recipe": measured.other_recipe,
         "effect": value,
         "effect_low": low,
         "effect_high": high,

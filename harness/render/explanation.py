@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.amounts import MINUS
-from harness.render.claims import TONES, where
+from harness.render.claims import TONES, verdict_text, where
 from harness.render.page import Column, Line, Page, Tone
+from harness.render.view import OTHER_RECIPE
 from harness.statements import Claim, Fold, Measured, MeasuredVerdict, Paired, Printed, Ratio
 from harness.statements.judging import LEVEL, MOST_SEEDS, judge_fold, judge_ratio, judgeable, one_sided, widened
 from harness.statements.measured import told_difference, told_range, told_ratio
@@ -52,10 +53,11 @@ def explained(
         f"As printed: {printed.verdict}" + "".join(f"; {line}" for line in printed.arithmetic),
         f"As measured: {measured.verdict}" + (f"; {measured.needs}" if measured.needs else "") + f". {_rule(measured)}",
         *([claim.note] if claim.note else []),
+        *([OTHER_RECIPE] if measured.other_recipe else []),
         *(f"To train or measure what is missing: {command}" for command in commands),
     ]
     return Page(
-        title=f"Claim {claim.name}: {measured.verdict}",
+        title=f"Claim {claim.name}: {verdict_text(measured)}",
         subtitle=where(protocol, preset),
         group="Comparison",
         columns=STEPS,

@@ -79,5 +79,5 @@ def _ratios(check: Costs, benches: Sequence[Benched]) -> Iterator[Ratio]:
 
 
 def _key(timing: Timing) -> bytes:
-    """The setting, as it is written."""
-    return msgspec.json.encode(timing.setting)
+    """The setting as it is written, and which of its groups: a control speaks of what was interleaved with it."""
+    return msgspec.json.encode((timing.setting, timing.group))

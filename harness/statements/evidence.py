@@ -70,6 +70,11 @@ class Paired:
     places: tuple[Place, Place]
     cells: tuple[tuple[Cell, ...], tuple[Cell, ...]] = ((), ())
 
+    @property
+    def other_recipe(self) -> bool:
+        """Whether another paper's recipe made a number that the paper prints of the two."""
+        return any(place.row.cited for place in self.places)
+
     @functools.cached_property
     def sample(self) -> Sample:
         return sample([pair.difference for pair in self.pairs])

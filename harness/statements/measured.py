@@ -61,6 +61,14 @@ class Measured:
         return f"{len(self.parts)} of {every} {what}, {others} {self.outside[0].outside}"
 
     @property
+    def other_recipe(self) -> bool:
+        """Whether what is measured is not what made a number that the claim is about: the paper cites it from another.
+
+        The verdict then is about that one's idea, on the networks and by the recipe that all rows share.
+        """
+        return any(part.n and part.other_recipe for part in self.paired)
+
+    @property
     def n(self) -> int:
         """Fewest seeds, networks (of a fold) or rounds (of a bench) behind any part that was measured; 0: none was."""
         return min((part.n for part in self.parts if part.n), default=0)

@@ -6,13 +6,24 @@ from collections.abc import Callable, Iterator
 
 import baselines
 from harness import tables
+from harness.amounts import MINUS
 
 FEW = 4
 """Names of a kind that are shown beside it."""
 
 
 def _methods() -> Iterator[tuple[str, str]]:
-    return ((name, baselines.METHODS.describe(name)) for name in baselines.METHODS)
+    known = tables.load_inventory()
+    return ((name, _beside(baselines.METHODS.describe(name), known.get(name))) for name in baselines.METHODS)
+
+
+def _beside(told: str, known: tables.Registered | None) -> str:
+    """And whether it folds, unless its line says so, and its parameters; of a user's own its line alone."""
+    if known is None:
+        return told
+    folds = "" if "fold" in told.lower() else f"folds: {known.folds}; "
+    count = f"{known.parameters:+,}".replace("-", MINUS)
+    return f"{told} [{folds}ResNet20 {count} parameters]"
 
 
 def _architectures() -> Iterator[tuple[str, str]]:

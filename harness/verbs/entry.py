@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.amounts import duration
 from harness.jobs.queue import UNKNOWN, Queue, Task
+from harness.printable import shortened
 from harness.spec import Cell
 from harness.store import Store
 from harness.store.result import Failure, Progress, Result
@@ -19,6 +20,8 @@ LAST_WORDS = 2000
 
 READABLE = 400
 """Characters of a line that people are to read."""
+REASON = 200
+"""Of these, what a failure or the end of a log has to say; `show`, `logs` and `--format json` say all of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +116,8 @@ class Sight:
         task = self.queue.ended.get(cell.key)
         log, retry = self._log(cell, task), self.retry(cell, task)
         times = f" (attempt {failure.attempts})" if failure.attempts > 1 else ""
-        parts = [f"{failure.kind} at epoch {failure.epoch}: {failure.reason}{times}", f"log: {log}"]
+        why = shortened(failure.reason, REASON)
+        parts = [f"{failure.kind} at epoch {failure.epoch}: {why}{times}", f"log: {log}"]
         return Entry(
             cell=cell,
             kind="failed",
@@ -150,9 +154,9 @@ class Sight:
             failure = self.failure_of(origin)
             if failure is not None:
                 retry = self.retry(origin, self.queue.ended.get(origin.key))
-                why = f"{origin.key} {origin.label}, which it begins from, failed: {failure.reason}"
-                text = _with_retry(f"blocked: {why}", retry)
-                return Entry(cell=cell, kind="missing", text=text, reason=f"blocked: {why}", retry=retry)
+                why = f"blocked: {origin.key} {origin.label}, which it begins from, failed: {failure.reason}"
+                text = _with_retry(shortened(why, REASON), retry)
+                return Entry(cell=cell, kind="missing", text=text, reason=why, retry=retry)
         return None
 
     @functools.cached_property
@@ -190,7 +194,8 @@ def _running(cell: Cell, said: Progress, task: Task | None) -> Entry:
     parts = [f"epoch {said.epoch}/{said.epochs}" if said.epoch else said.words or "starting"]
     if said.epoch:
         parts += [] if said.accuracy is None else [f"{said.accuracy:.2f} %"]
-        parts += [f"{said.images_per_second:,.0f} images/s", f"{duration(said.seconds_left)} left"]
+        parts.append(said.words or f"{said.images_per_second:,.0f} images/s")
+        parts.append(f"{duration(said.seconds_left)} left")
     parts.append(f"job {job} on {node}" if job else f"on {node} (process {said.pid})")
     limit = task.seconds_left if task is not None else None
     if said.epoch and limit is not None and limit < said.seconds_left:
@@ -222,7 +227,7 @@ def _how_it_ended(task: Task) -> str:
         return "its job was never submitted"
     if task.cancelled:
         return f"job {task.job} was cancelled"
-    how = task.reason or _last_line(task)
+    how = shortened(task.reason or _last_line(task), REASON)
     return f"job {task.job} ended without a result" + (f": {how}" if how else "")
 
 

@@ -7,13 +7,11 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import msgspec
-
 from harness.amounts import duration
 from harness.columns import columns
 from harness.errors import UserError, did_you_mean
-from harness.printable import shortened
-from harness.spec import Cell
+from harness.printable import readable, shortened
+from harness.spec import Cell, notable
 from harness.store import Store
 from harness.store.result import Failure, FoldProof, Progress, Result
 from harness.verbs.tail import tail
@@ -84,7 +82,7 @@ def sections(cell: Cell, store: Store) -> Iterator[tuple[str, str]]:
     yield "", columns([("cell", cell.label), ("key", cell.key), ("data", cell.data), *_state(outcome)])
     if cell.origin is not None:
         yield "begins from", columns([_origin(origin, store) for origin in cell.lineage[:-1]])
-    yield "recipe", columns([(name, _value(value)) for name, value in msgspec.structs.asdict(cell.recipe).items()])
+    yield "recipe", columns([(name, _value(value)) for name, value in notable(cell.recipe).items()])
     if isinstance(outcome, Result):
         yield "curve", curve(outcome)
         yield "fold proofs", columns([_proof(proof) for proof in outcome.proofs]) or "none"
@@ -93,7 +91,7 @@ def sections(cell: Cell, store: Store) -> Iterator[tuple[str, str]]:
         yield "samples", columns([(name, _value(said)) for name, said in outcome.samples.items()])
         yield "provenance", columns([(name, _value(said)) for name, said in outcome.environment.items() if said])
     if isinstance(outcome, Failure) and outcome.traceback:
-        yield "traceback", shortened(outcome.traceback.rstrip(), TRACEBACK)
+        yield "traceback", readable(shortened(outcome.traceback.rstrip(), TRACEBACK))
     if tail := log_tail(store.log(cell)):
         yield f"log ({store.log(cell)})", tail
     yield "to repeat it in another store", f"python -m harness run {shlex.quote(str(store.folder(cell)))} --store DIR"
@@ -122,7 +120,7 @@ def sparkline(values: Sequence[float]) -> str:
 
 def log_tail(path: Path) -> str:
     try:
-        return tail(path, LOG_LINES)[0].rstrip("\n")
+        return readable(tail(path, LOG_LINES)[0].rstrip("\n"))
     except UserError:
         return ""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -16,7 +18,7 @@ from baselines.parts.balanced import Balanced, BalancedRatio
 from baselines.parts.neurons import HardReset, Leak, Neuron, SoftReset
 from baselines.parts.readout import Repeat
 from baselines.parts.surrogates import STE
-from baselines.procedures.balancing import Balance, Largest, Percentile, gathered
+from baselines.procedures.balancing import Balance, Largest, Percentile, gathered, set_threshold
 from baselines.procedures.conversion import Conversion
 from baselines.procedures.procedure import Start
 from baselines.procedures.transplant import transplant
@@ -71,6 +73,50 @@ def test_thresholds_and_spikes_are_those_of_a_written_out_loop(reset: str) -> No
     with torch.no_grad():
         mean = network(x[:, :, None, None]).mean(0)
     torch.testing.assert_close(mean, run(found, 9)[1], rtol=0, atol=1e-9)
+
+
+@pytest.fixture
+def in_float64() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("in_float64")
+@pytest.mark.parametrize("name", ["rmp", "spikenorm"])
+def test_neurons_convert_as_spikingjelly_s(name: str) -> None:
+    """Its rule takes V from the ANN's activations, ours alone of the first layer; of those V, the same outputs.
+
+    A spike weighs V there as here; `v_reset` is None where a spike subtracts V.
+    """
+    from spikingjelly.activation_based import ann2snn, functional, neuron
+
+    torch.manual_seed(4)
+    images, steps = torch.rand(6, 3, 8, 8), 40
+    convolutions = [nn.Conv2d(3, 5, 3, padding=1, bias=False), nn.Conv2d(5, 7, 3, padding=1, bias=False)]
+    linear = nn.Linear(7 * 4, 4, bias=False)
+    tail = [nn.AvgPool2d(2), nn.Flatten(), linear]
+    ann = nn.Sequential(convolutions[0], nn.ReLU(), nn.AvgPool2d(2), convolutions[1], nn.ReLU(), *tail)
+    reset = None if name == "rmp" else 0.0
+    recipe = ann2snn.RateCodingRecipe([images], mode="Max", neuron_factory=lambda v: neuron.IFNode(v_reset=reset))
+    theirs = ann2snn.Converter(recipe).convert(copy.deepcopy(ann)).double()
+    hooks = [ann[place](ann[:place](images)).max().detach() for place in (1, 4)]
+
+    method = replace(METHODS.get(name), encoder=Repeat())
+    parts = Parts(method=method, timesteps=steps, surrogate=STE())
+    first, second = parts.neuron((5, 8, 8)), parts.neuron((7, 4, 4))
+    body = nn.Sequential(convolutions[0], first, nn.AvgPool2d(2), convolutions[1], second, *tail)
+    network = Network(method, body, steps).double().eval()
+    assert isinstance(method.procedure, Conversion)
+    method.procedure.balance(network, start(images))
+    layers = list(network.spiking_layers().values())
+    assert float(layers[0].threshold.w) == pytest.approx(float(hooks[0]), abs=1e-12)  # type: ignore[union-attr, arg-type]
+    with torch.no_grad():
+        for layer, v in zip(layers, hooks, strict=True):
+            set_threshold(network, layer, v)
+        functional.reset_net(theirs)
+        for ours in network(images):
+            torch.testing.assert_close(ours, theirs(images), rtol=0, atol=1e-9)
 
 
 class Layer(nn.Module):

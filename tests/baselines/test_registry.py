@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import inventory
 import pytest
 
 from baselines import ARCHITECTURES, METHODS
@@ -19,6 +20,11 @@ def test_every_file_registers_its_own_name(registry) -> None:  # type: ignore[no
         if registry.builtin(name):
             assert registry.get(name) is not None
             assert registry.describe(name).endswith("."), f"{name}: its file should begin with a one-line sentence"
+
+
+def test_what_is_listed_of_a_method_is_what_it_is() -> None:
+    """`list methods` reads it without torch."""
+    assert (ROOT / "tables" / "inventory.toml").read_text() == inventory.text(), "type: make inventory"
 
 
 def test_a_name_is_taken_once() -> None:

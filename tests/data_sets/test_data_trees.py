@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -190,6 +191,13 @@ def test_images_whose_pixels_would_be_others_are_refused(
     (file,) = (path for path in file.parent.iterdir() if path.stem == file.stem)
     with pytest.raises(pictures.Unfit):
         decoders.decoded(file.read_bytes())
+
+
+def test_a_hole_under_the_name_of_an_image_is_not_read(tmp_path: Path, tiny_cifar: TinyCifar) -> None:
+    file = min((write_tree(tmp_path, tiny_cifar) / "cifar10").rglob("*.png"))
+    os.truncate(file, 50 << 30)
+    with pytest.raises(UserError, match=re.escape(f"{file}: an image of 50.0 GiB; put the true one in its place")):
+        harness.data.examine("cifar10", tmp_path)
 
 
 def test_a_name_that_is_no_text_stops_nothing(tmp_path: Path, tiny_cifar: TinyCifar) -> None:

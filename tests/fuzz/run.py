@@ -216,6 +216,7 @@ def at_once(ground: Ground, asked: argparse.Namespace, numbers: Sequence[int]) -
         with os.fdopen(out) as file:
             total.update(json.loads(file.read() or '{"broken": 1}'))
         os.wait()
+    gc.unfreeze()  # nanobind complains of what is never freed
     return total
 
 

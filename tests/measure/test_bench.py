@@ -14,7 +14,7 @@ from harness.measure import bench
 from harness.measure.implementations import VARIANTS, Stepper
 from harness.measure.judge import timer_of
 from harness.measure.networks import negate_every_other_scale, noise, prepared
-from harness.measure.spec import Benched, Grid, Latency, Overhead, Setting, Subject, Training
+from harness.measure.spec import Benched, Grid, Latency, Setting, Subject, Training
 
 SMALL = Setting(architecture="resnet20", width=0.0625, timesteps=2, batch=2)
 CPU = torch.device("cpu")
@@ -98,7 +98,7 @@ def test_training_bench_measures_time_memory_and_growth(tmp_path: Path) -> None:
     changed = {"growth": (over,), "target": (target,), "subject": ("ours", "ours, recompute"), "grows": ("ours",)}
     told: list[str] = []
     done = bench.run(msgspec.structs.replace(small, **changed), threads=1, tell=told.append)
-    assert told == ["mpbn, resnet20, width 0.0625, T = 2, batch 2", "growth over timesteps"]
+    assert told == ["1 of 2: mpbn, resnet20, width 0.0625, T = 2, batch 2", "2 of 2: growth over timesteps"]
     saved = {t.subject: t.figures["MiB saved"] for t in done.timings if t.figures}
     assert saved["ours, recompute"] < saved["ours"] < saved["plain loop"] < saved["released semantics"]
     assert {t.reference for t in done.timings} == {"bound", "plain loop", "released semantics"}
@@ -106,19 +106,6 @@ def test_training_bench_measures_time_memory_and_growth(tmp_path: Path) -> None:
     assert done.growth[1].exponent == pytest.approx(1, abs=0.05)  # what is saved is linear in T
     assert [(m.target.says, m.verdict) for m in done.targets] == [("saved activations with recompute", "met")]
     assert bench.read(bench.record(done, tmp_path)) == done
-
-
-def test_overhead_is_told_method_over_method() -> None:
-    shipped = bench.load("overhead")
-    assert isinstance(shipped, Overhead)
-    sizes = {"method": ("mpbn",), "width": (0.0625,), "batch": (2,), "timesteps": (2,)}
-    small = bench.narrowed(shipped, sizes, rounds=2)
-    assert isinstance(small, Overhead) and small.subject == ("mpbn",) and len(small.grid) == 1
-    done = bench.run(small, threads=1)
-    assert [t.subject for t in done.timings if t.clock == "cpu"] == ["vanilla", "mpbn", "A/A control"]
-    assert {t.reference for t in done.timings} == {"vanilla"}
-    with pytest.raises(UserError, match="did you mean `mpbn`"):
-        bench.narrowed(shipped, {"method": ("mpnb",)}, None)
 
 
 def test_the_shipped_latency_bench_covers_what_the_paper_names() -> None:

@@ -6,12 +6,13 @@ import re
 import sys
 import types
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from small import TIMESTEPS, Loss, cross_entropy, trained
+from small import TIMESTEPS, Loss, Step, cross_entropy, of_one_loss, trained
 from torch import Tensor, nn
 
 
@@ -20,13 +21,20 @@ def prepared() -> None:
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float = lambda self: self if self.dtype != torch.bool else self.double()  # type: ignore
     torch.Tensor.cuda = lambda self: self  # type: ignore
-    for absent in ("IPython", "matplotlib", "matplotlib.pyplot", "TA"):
-        sys.modules.setdefault(absent, types.SimpleNamespace(embed=None, pyplot=None))  # type: ignore[arg-type]
+    for absent in ("IPython", "matplotlib", "matplotlib.pyplot", "TA", "xlsxwriter", "openpyxl", "tensorboardX"):
+        sys.modules.setdefault(absent, types.SimpleNamespace(embed=None, pyplot=None, SummaryWriter=None))  # type: ignore[arg-type]
 
 
-def executed(path: Path, *changes: tuple[str, str], **names: object) -> dict[str, Any]:
-    """The names that a file of the cited code defines, where it finds `names` already there."""
+def executed(
+    path: Path, *changes: tuple[str, str], of: tuple[str, str] | None = None, **names: object
+) -> dict[str, Any]:
+    """The names that a file of the cited code defines, where it finds `names` already there.
+
+    `of`: only its lines from one that begins so to another.
+    """
     source = path.read_text()
+    if of is not None:
+        source = of[0] + source.partition(of[0])[2].partition(of[1])[0]
     for old, new in changes:
         assert old in source, f"{path} has no {old!r}: another commit?"
         source = source.replace(old, new)
@@ -50,6 +58,19 @@ class InSteps(nn.Module):
 BATCH_FIRST, TIME_LAST, CHANNELS_BEFORE_TIME = (1, 0, 2, 3, 4), (1, 2, 3, 4, 0), (1, 2, 0, 3, 4)
 
 
+def layer_by_layer(layers: int, steps: int) -> tuple[Callable[[Tensor], None], list[Tensor]]:
+    """What is told the spikes of a network that goes step by step, and the list into which its first pass comes."""
+    fired: list[Tensor] = []
+    seen: list[Tensor] = []
+
+    def tell(s: Tensor) -> None:
+        fired.append(s.detach().clone())
+        if len(fired) == layers * steps:
+            seen.extend(step for layer in range(layers) for step in fired[layer::layers])
+
+    return tell, seen
+
+
 def moved(model: nn.Module, method: str) -> np.ndarray:
     """Every parameter away from where it begins, by a stream of its own; half precision: what the file keeps of it."""
     starts = []
@@ -64,14 +85,25 @@ def moved(model: nn.Module, method: str) -> np.ndarray:
 
 
 def arrays_of(
-    model: nn.Module, method: str, batches: Any, seen: list[Tensor], loss: Loss = cross_entropy
+    model: nn.Module,
+    method: str,
+    batches: Any,
+    seen: list[Tensor],
+    loss: Loss = cross_entropy,
+    step: Step | None = None,
+    begin: Callable[[], dict[str, np.ndarray]] = dict,
+    rate: float = 0.1,
 ) -> dict[str, np.ndarray]:
-    """Of the cited `model`, moved and trained: the names of its parameters, and what the file keeps."""
-    start = moved(model, method)
+    """Of the cited `model`, moved and trained: the names of its parameters, and what the file keeps.
+
+    A `step` is taken in the place of one down `loss`; `begin` comes before the first, and says what it has found.
+    """
+    start, found = moved(model, method), begin()
     groups: dict[str, list[nn.Parameter]] = {}
     for name, p in model.named_parameters():
         groups.setdefault(re.sub(r"(bntt\w*)\.\d+", r"\1", name), []).append(p)
-    kept = {"names": np.array(list(groups)), "start": start, **trained(model, groups, batches, loss, seen)}
+    said = trained(model, groups, batches, step or of_one_loss(model, loss), seen, rate)
+    kept = {"names": np.array(list(groups)), "start": start, **found, **said}
     print(method, kept["losses"], f"{sum(p.numel() for p in model.parameters())} parameters")
     return {f"{method}/{what}": array for what, array in kept.items()}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from small import Loss, Parameters, trained
+from small import Parameters, Step, trained
 from torch import Tensor, nn
 
 
@@ -26,7 +26,7 @@ def kept(path: Path, method: str) -> dict[str, np.ndarray]:
 
 def of_cited(model: nn.Module, cited: dict[str, np.ndarray], ours: Sequence[str]) -> Parameters:
     """The parameters of `model` by their cited names, begun where the cited ones were; `ours` are our names of them."""
-    named = dict(model.named_parameters())
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
     assert sorted(named) == sorted(ours)
     parameters = {str(name): [named[our]] for name, our in zip(cited["names"], ours, strict=True)}
     begin = torch.from_numpy(cited["start"].astype(np.float64))
@@ -37,11 +37,17 @@ def of_cited(model: nn.Module, cited: dict[str, np.ndarray], ours: Sequence[str]
 
 
 def compared(
-    model: nn.Module, parameters: Parameters, batches: Any, loss: Loss, seen: list[Tensor], cited: dict[str, np.ndarray]
+    model: nn.Module,
+    parameters: Parameters,
+    batches: Any,
+    step: Step,
+    seen: list[Tensor],
+    cited: dict[str, np.ndarray],
+    rate: float = 0.1,
 ) -> None:
     """Trains `model` and holds what is left of it against the cited arrays."""
-    found = trained(model, parameters, batches, loss, seen)
-    assert set(found) == set(cited) - {"names", "start"}
+    found = trained(model, parameters, batches, step, seen, rate)
+    assert set(found) == set(cited) - {"names", "start", "thresholds"}
     for what, array in found.items():
         bound = {"rtol": 0, "atol": 0 if what == "spikes" else 1e-9}
         np.testing.assert_allclose(array, cited[what], **bound, err_msg=what)

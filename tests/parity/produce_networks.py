@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 import tensorflow_in_torch
 import torch
-from cited import CHANNELS_BEFORE_TIME, InSteps, arrays_of, executed, prepared, saved
+from cited import CHANNELS_BEFORE_TIME, InSteps, arrays_of, executed, layer_by_layer, prepared, saved
 from small import BATCH, CLASSES, TIMESTEPS, images, inputs, watched
 from torch import Tensor, nn
 
@@ -140,18 +140,14 @@ def bntt(cited: Path) -> Found:
     file = executed(cited / "BNTT/model.py", *thinner)
     file["PoissonGen"] = lambda images: images
     model = file["SNN_VGG9_BNTT"](num_steps=TIMESTEPS, img_size=8, num_cls=CLASSES)
-    fired: list[Tensor] = []
-    fire, layers = model.spike_fn, 8
+    fire, (tell, seen) = model.spike_fn, layer_by_layer(8, TIMESTEPS)
 
-    def listened(x: Tensor) -> Tensor:
+    def heard(x: Tensor) -> Tensor:
         s = fire(x)
-        fired.append(s.detach())
-        if len(fired) == layers * TIMESTEPS:
-            seen.extend(step for layer in range(layers) for step in fired[layer::layers])
+        tell(s)
         return s
 
-    seen: list[Tensor] = []
-    model.spike_fn = listened
+    model.spike_fn = heard
     return model, seen, partial(images, size=8)
 
 

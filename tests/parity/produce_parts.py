@@ -21,6 +21,9 @@ outside:
 - `Tensor.float` does nothing while it runs: it would cut float64 down to float32.
 - Gated-LIF's backward reads `input = ctx.saved_tensors`, a tuple: it is given the comma that it lacks.
 - IPython, matplotlib and the like, imported for other purposes, are stood in for by empty modules.
+- LTMD's moderate dropout draws from `small.uniform` in the place of torch's stream, and so does ours; its features are
+  doubled before it, as in its network, whose layers of analog output are left out. Its training does not import that
+  network, whose `__all__` names what is not there.
 - IM-Loss's neurons are listened to, for the potentials that they compare; each layer of them is given to its
   `Distrloss_layer` as one step, whose 0.5 / T is then the threshold.
 
@@ -43,7 +46,7 @@ from pathlib import Path
 
 import torch
 from cited import BATCH_FIRST, TIME_LAST, InSteps, arrays_of, executed, prepared, saved
-from small import BATCH, CHANNELS, CLASSES, INPUTS, TIMESTEPS, Loss, cross_entropy, inputs, watched
+from small import CHANNELS, CLASSES, INPUTS, TIMESTEPS, Loss, cross_entropy, inputs, uniform, watched
 from torch import Tensor, nn
 
 
@@ -59,8 +62,8 @@ class StepByStep(nn.Module):
         return torch.cat([self.layer(step) for step in x.unflatten(0, (TIMESTEPS, -1))])
 
 
-Parts = tuple[tuple[nn.Module, nn.Module, nn.Module, nn.Module], Loss]
-"""(normaliser, neurons, normaliser, neurons), and the objective."""
+Parts = tuple[tuple[nn.Module, ...], Loss]
+"""(normaliser, neurons, normaliser, neurons), and a linear layer of its own where it has one; the objective."""
 
 
 def glif(cited: Path) -> Parts:
@@ -99,6 +102,34 @@ def ltmd(cited: Path) -> Parts:
         parts += [InSteps(layers["tdNorm"](nn.BatchNorm3d(CHANNELS)), TIME_LAST)]
         parts += [InSteps(layers["LIFSpike"](), TIME_LAST)]
     return tuple(parts), cross_entropy  # type: ignore[return-value]
+
+
+class DroppedBefore(nn.Linear):
+    """The last layer of a cited network, and the dropout before it: (T·B, C) -> (T·2B, classes)."""
+
+    def __init__(self, dropout: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__(CHANNELS, CLASSES)
+        self.drop_rate, self.dropout = 0.2, dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            twice = torch.cat([x.unflatten(0, (TIMESTEPS, -1)).permute(1, 2, 0)] * 2)
+            x = self.dropout(self, twice).permute(2, 0, 1).flatten(0, 1)
+        return super().forward(x)
+
+
+def ltmd_moderate_dropout(cited: Path) -> Parts:
+    sys.path.insert(0, str(cited / "LTMD/cifar10"))
+    network = executed(cited / "LTMD/cifar10/modelnew.py")
+    training = executed(cited / "LTMD/cifar10/trialnew.py", ("from modelnew import *", ""))
+    torch.bernoulli = lambda p: (uniform(tuple(p.shape)) < p).to(p)  # type: ignore[assignment]
+
+    def objective(logits: Tensor, labels: Tensor) -> Tensor:
+        one, other = logits.mean(0).chunk(2)
+        hard = nn.functional.cross_entropy(one, labels) + nn.functional.cross_entropy(other, labels)
+        return 0.5 * hard + 0.5 * training["kl_div_p12"](one, other)
+
+    return (*ltmd(cited)[0], DroppedBefore(network["DenseNet"].dropout_layer)), objective
 
 
 def plif(cited: Path) -> Parts:
@@ -154,13 +185,16 @@ PLACES: dict[str, Callable[[Path], Parts]] = {
     "glif": glif,
     "inflor": inflor,
     "ltmd": ltmd,
+    "ltmd-moderate-dropout": ltmd_moderate_dropout,
     "plif": plif,
     "tet": tet,
     "im-loss": im_loss,
 }
 
 
-def network(norm1: nn.Module, neuron1: nn.Module, norm2: nn.Module, neuron2: nn.Module) -> nn.Sequential:
+def network(
+    norm1: nn.Module, neuron1: nn.Module, norm2: nn.Module, neuron2: nn.Module, last: nn.Module | None = None
+) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(INPUTS, CHANNELS, 3, padding=1, bias=False),
         norm1,
@@ -170,8 +204,8 @@ def network(norm1: nn.Module, neuron1: nn.Module, norm2: nn.Module, neuron2: nn.
         neuron2,
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(CHANNELS, CLASSES),
-        nn.Unflatten(0, (TIMESTEPS, BATCH)),
+        last or nn.Linear(CHANNELS, CLASSES),
+        nn.Unflatten(0, (TIMESTEPS, -1)),
     )
 
 

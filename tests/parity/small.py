@@ -30,6 +30,43 @@ def images(step: int, size: int, classes: int = CLASSES) -> tuple[np.ndarray, np
     return random.normal(size=(BATCH, 3, size, size)), random.randint(classes, size=BATCH)
 
 
+class Hand:
+    """An optimiser's, as a procedure is given it (`baselines.procedures.procedure.Learner`)."""
+
+    def __init__(self, optimiser: torch.optim.Optimizer) -> None:
+        self._optimiser = optimiser
+
+    def zero(self) -> None:
+        self._optimiser.zero_grad()
+
+    def backward(self, loss: Tensor, logits: Tensor) -> None:
+        loss.backward()
+
+    def update(self) -> None:
+        self._optimiser.step()
+
+
+Step: TypeAlias = Callable[[Tensor, Tensor, Hand], tuple[Tensor, Tensor]]
+"""Frames, labels, the hand that moves the parameters -> loss and logits."""
+
+
+def of_one_loss(model: nn.Module, loss: Loss) -> Step:
+    def step(frames: Tensor, labels: Tensor, hand: Hand) -> tuple[Tensor, Tensor]:
+        logits = model(frames)
+        value = loss(logits, labels)
+        hand.zero()
+        hand.backward(value, logits)
+        hand.update()
+        return value, logits
+
+    return step
+
+
+def uniform(shape: tuple[int, ...]) -> Tensor:
+    """In [0, 1), the same at every call: what a dropout draws in both networks."""
+    return torch.from_numpy(np.random.RandomState(7).uniform(size=shape))
+
+
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Of the mean over time, (T, B, classes), or of scores (B, classes)."""
     return nn.functional.cross_entropy(logits.mean(0) if logits.dim() == 3 else logits, labels)
@@ -39,27 +76,24 @@ def trained(
     model: nn.Module,
     parameters: Parameters,
     batches: Callable[[int], tuple[np.ndarray, np.ndarray]],
-    loss: Loss,
+    step: Step,
     seen: list[Tensor],
+    rate: float = 0.1,
 ) -> dict[str, np.ndarray]:
-    """What STEPS steps of SGD, rate 0.1 and momentum 0.9, leave of `model`, in training mode; then evaluated.
+    """What STEPS steps of SGD, momentum 0.9, leave of `model`, in training mode; then evaluated.
 
     `seen` is what `watched` has filled with the outputs of the first pass.
     """
     ordered = [p for group in parameters.values() for p in group]
-    optimiser, kept, losses = torch.optim.SGD(ordered, lr=0.1, momentum=0.9), {}, []
+    optimiser, kept, losses = torch.optim.SGD(ordered, lr=rate, momentum=0.9), {}, []
     model.train()
-    for step in range(STEPS):
-        frames, labels = map(torch.from_numpy, batches(step))
-        logits = model(frames.clone())
-        value = loss(logits, labels)
-        optimiser.zero_grad()
-        value.backward()
+    for number in range(STEPS):
+        frames, labels = map(torch.from_numpy, batches(number))
+        value, logits = step(frames.clone(), labels, Hand(optimiser))
         losses.append(value.item())
-        if step == 0:
+        if number == 0:
             kept |= {"logits": logits.detach().numpy(), **_outputs(seen)}
             kept["gradients"] = _flat(parameters, lambda p: p.grad)
-        optimiser.step()
     kept |= {"losses": np.array(losses), "parameters": _flat(parameters, lambda p: p)}
     running = [b for end in ("mean", "var") for name, b in model.named_buffers() if name.endswith(end)]
     kept["statistics"] = torch.cat(running).numpy() if running else np.zeros(0)

@@ -27,7 +27,7 @@ from typing import Any
 import pytest
 import torch
 from ours import compared, kept, of_cited
-from small import CHANNELS, CLASSES, INPUTS, SIDE, TIMESTEPS, cross_entropy, images, inputs, watched
+from small import CHANNELS, CLASSES, INPUTS, SIDE, TIMESTEPS, cross_entropy, images, inputs, of_one_loss, watched
 from torch import Tensor, nn
 
 from baselines import ARCHITECTURES
@@ -135,7 +135,8 @@ def test_ours_is_the_cited_system(system: str) -> None:
     model = AsCited(made, once=system in ONCE, scores=cited["logits"].ndim == 2)
     parameters = of_cited(model, cited, in_cited_order(name for name, _ in model.named_parameters()))
     batches = partial(images, size=size, classes=classes)
-    compared(model, parameters, batches, cross_entropy, watched(list(made.spiking_layers().values())), cited)
+    seen = watched(list(made.spiking_layers().values()))
+    compared(model, parameters, batches, of_one_loss(model, cross_entropy), seen, cited)
 
 
 def test_ours_is_the_cited_cell_of_liaf() -> None:
@@ -152,7 +153,7 @@ def test_ours_is_the_cited_cell_of_liaf() -> None:
         [f"{i + 2}.neuron.charge.d"] + [f"{i + k}.{p}" for k in (0, 1) for p in ("weight", "bias")] for i in (0, 3)
     ]
     parameters = of_cited(model, cited, [*cells[0], *cells[1], "8.weight", "8.bias"])
-    compared(model, parameters, inputs, cross_entropy, watched([model[2], model[5]]), cited)
+    compared(model, parameters, inputs, of_one_loss(model, cross_entropy), watched([model[2], model[5]]), cited)
 
 
 class Recurrent(nn.Module):
@@ -184,7 +185,7 @@ class Recurrent(nn.Module):
 def test_the_adaptive_threshold_is_that_of_lsnn() -> None:
     cited, model = kept(ARRAYS, "lsnn"), Recurrent(INPUTS * SIDE**2, 6).double()
     parameters = of_cited(model, cited, [name for name, _ in model.named_parameters()])
-    compared(model, parameters, inputs, cross_entropy, model.seen, cited)
+    compared(model, parameters, inputs, of_one_loss(model, cross_entropy), model.seen, cited)
 
 
 def test_the_arrays_stay_small() -> None:

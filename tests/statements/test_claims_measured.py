@@ -13,11 +13,15 @@ from outcomes import proof, result
 
 from harness import claims as package
 from harness.plan import Line, Plan
+from harness.render import claims_page, table_page
+from harness.render.claims import verdict_text
+from harness.render.explanation import explained
 from harness.spec import Cell, Recipe
 from harness.statements import (
     Evidence,
     MeasuredVerdict,
     as_measured,
+    as_printed,
     choose,
     load_claims,
     load_tables,
@@ -25,7 +29,7 @@ from harness.statements import (
 )
 from harness.statements.pairing import reached
 from harness.statements.spec import Claim, Compare, Converges, Flatter, Folds, Rows, Spread
-from harness.stats import Outcome
+from harness.stats import Outcome, Verdict
 from harness.store.probes import Landscape, LossCurve, Statistics, area
 from harness.store.result import Curve, Failure, Progress, Result
 
@@ -131,6 +135,23 @@ def test_a_claim_holds_only_when_all_of_it_is_measured():
     assert told.verdict == MeasuredVerdict.CANNOT_TELL
     assert told.detail[-1] == "5 of 6 comparisons are not measured"
     assert told.needs == "needs 5 comparisons more"
+
+
+def test_what_was_printed_from_another_papers_recipe_is_said_to_be_as_beneath_a_table():
+    """In the word and the footnote of the tables; not of the paper's own rows, nor before anything is measured."""
+    claim, plan = named("cifar10-vgg16"), planned("table2")
+    held = {cell.key: result(cell, 93.0 + (cell.method == "mpbn") + cell.seed / 10) for cell in plan.cells}
+    told = {claim.name: as_measured(claim, TABLES, {"table2": plan}, held)}
+    (line,) = (page := claims_page([claim], {claim.name: as_printed(claim, TABLES)}, told)).lines
+    assert f"cannot tell ({Verdict.OTHER_RECIPE})" in line.cells and page.records[0]["other_recipe"] is True
+    (beneath,) = {note for note in table_page(plan, held).notes if note.startswith(f"{Verdict.OTHER_RECIPE}: ")}
+    assert beneath in page.notes
+    assert beneath in explained(claim, as_printed(claim, TABLES), told[claim.name]).notes
+    assert not as_measured(claim, TABLES, {"table2": plan}, {}).other_recipe
+
+    own = planned()
+    told = measured(named("mpbn-over-vanilla"), store(own, mpbn=(93.5, 93.6, 93.8), vanilla=(92.5, 92.7, 92.8)), own)
+    assert told.n and not told.other_recipe and verdict_text(told) == "cannot tell"
 
 
 def test_a_margin_is_measured_from_both_sides():

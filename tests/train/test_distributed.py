@@ -24,11 +24,13 @@ from baselines.parts.synchronised import batch_norm
 from harness.errors import UserError
 from harness.store import Store
 from harness.store.result import Failure, Result
+from harness.tables import load_origins
 from harness.train import distributed, worker
 from harness.train.checkpoint import Checkpoint
 from harness.train.distributed import ALONE
 
 METHODS_HERE = [method for method in METHODS if METHODS.get(method).procedure.trains]
+BEGUN = [method for method in METHODS if (origin := load_origins().get(method)) and origin.method]
 COMPARED = {"liaf-net": 1}
 """Steps whose numbers must agree, where not all of five. Where potentials are passed on, changing the images by 1e-15
 moves gradients by 3e-12, 6e-10, 8e-8, 2e-5 and 1 in five steps of one process; those of vanilla by 5e-14 at most."""
@@ -76,6 +78,26 @@ def test_five_steps_of_two_are_those_of_one(pair: tuple[Path, list[dict[str, Any
     for name, tensor in one.items():
         if int(name[0]) < COMPARED.get(method, 5):
             close(first[name], tensor)
+        assert torch.equal(first[name], second[name]), f"{name} differs between the processes"
+
+
+def test_every_method_is_compared(pair: tuple[Path, list[dict[str, Any]]]) -> None:
+    """Step by step what trains, whole what begins from another cell; conversions have no step of their own."""
+    assert set(METHODS) - set(METHODS_HERE) <= set(pair[1][0]["begun"])
+
+
+@pytest.mark.parametrize("method", BEGUN)
+def test_what_begins_from_another_cell_is_the_same_in_two(
+    pair: tuple[Path, list[dict[str, Any]]], method: str, tmp_path: Path
+) -> None:
+    """Thresholds that were balanced, weights and losses of a whole cell, and no threshold stays where it began."""
+    one, (first, second) = one_of_two.begun_from_another(method, ALONE, tmp_path), (s["begun"][method] for s in pair[1])
+    assert set(one) == set(first) == set(second)
+    thresholds = [name for name in one if name.endswith("threshold.w")]
+    assert thresholds or METHODS.get(method).procedure.trains
+    assert all(float(one[name]) != METHODS.get(method).neuron.v_th for name in thresholds)
+    for name, tensor in one.items():
+        close(first[name], tensor)
         assert torch.equal(first[name], second[name]), f"{name} differs between the processes"
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from outcomes import metrics
-from tiny import harness, write_tiny
+from tiny import CHAIN, harness, write_tiny
 
 from harness.store import Store, claim
 
@@ -54,22 +54,6 @@ def test_a_killed_chain_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
     done = harness("run", *arguments, "--on", "inline", "--store", reference.root)
     assert done.returncode == 0, done.stderr
     killed_and_gone_on_with(arguments, tmp_path / "runs", reference)
-
-
-CHAIN = """
-name = "chain"
-title = "What begins from an ANN"
-[[row]]
-method = "rmp"
-architecture = "vggsnn"
-dataset = "digits"
-timesteps = 40
-[[row]]
-method = "diet-snn-converted"
-architecture = "vggsnn"
-dataset = "digits"
-timesteps = 3
-"""
 
 
 def killed_and_gone_on_with(arguments: list[str], root: Path, reference: Store) -> None:

@@ -93,6 +93,19 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["logs", "show"])
+@pytest.mark.parametrize("line", ["9" * 5000, "\0" * 300])
+def test_a_line_without_end_is_shown_by_its_ends(
+    verb: str, line: str, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.write_result(make_result(make_cell()))
+    store.log(make_cell()).write_text(f"before\n{line}\nafter\n")
+    assert main([verb, make_cell().key, "--store", str(store.root)]) == 0
+    said = capsys.readouterr().out
+    assert "before\n" in said and "\nafter\n" in said and "…" in said
+    assert all(len(text) <= 400 for text in said.splitlines() if str(store.root) not in text)
+
+
+@pytest.mark.parametrize("verb", ["logs", "show"])
 def test_what_a_terminal_would_obey_is_written_out(verb: str, store: Store, capsys) -> None:
     written(store, 1).write_bytes(b"\x1b[2Jgone\x07\xff\r50 %\r60 %\n\xc2\x9b31m\xe2\x80\xae")
     assert main([verb, make_cell().key, "--store", str(store.root)]) == 0

@@ -102,6 +102,14 @@ def test_a_command_too_long_to_read_is_left_to_the_advice_beneath(store: Store) 
     assert found.retry.endswith("x" * 300), "as --format json has it"
 
 
+def test_what_others_say_is_told_in_a_line_that_can_be_read(store: Store) -> None:
+    ann, page = make_cell(0, "ann"), "a word " * 400
+    begun = msgspec.structs.replace(make_cell(0, "rmp"), origin=ann)
+    store.write_failure(msgspec.structs.replace(make_failure(ann), reason=page))
+    for cell in (ann, begun):
+        assert len(entry(store, cell).text) < 500 and page in entry(store, cell).reason
+
+
 def test_blocked_by_what_it_begins_from(store: Store) -> None:
     """However far back; with the reason, and what to type for the one that failed."""
     ann = make_cell(0, "ann")
@@ -176,6 +184,8 @@ def test_a_job_that_is_gone_does_not_run(store: Store, fake: FakeSlurm) -> None:
         "job 70 ended without a result: slurmstepd: error: Detected 1 oom_kill event; "
         f"stopped at epoch 2/3, to be gone on with; log: {(folder / '70_0_log.out')}"
     )
+    (folder / "70_0_log.out").write_text("a bar without a line feed " * 100)
+    assert len(entry(store, make_cell()).text) < 300 + len(str(folder))
     (folder / "cancelled").write_text("70\n")
     assert entry(store, make_cell()).text.startswith("job 70 was cancelled; stopped at epoch 2/3")
 
