@@ -21,7 +21,8 @@ LAYERS = (
     "train",
     "clusters data environment identity plugins store tables",
     # the nouns
-    "amounts checks columns decode durable errors interrupts opened printable process requests slurm sources spec",
+    "amounts checks columns decode durable errors interrupts opened printable process requests slurm sources spec "
+    "student",
     "baselines",
 )
 """From the top down: a module (of `harness/`, a folder counts as one) imports from its own layer and those below."""
