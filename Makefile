@@ -60,7 +60,7 @@ inventory: $(READY) ## what every method folds into, and its parameters: tables/
 
 docs: $(READY) ## docs/protocols.md anew, from tables/
 	@mkdir -p docs
-	$(BIN)/python -m harness show protocol --format markdown > docs/protocols.md
+	$(BIN)/python -m harness show protocol paper own --format markdown > docs/protocols.md
 
 screenshots: $(READY) ## docs/screens anew: the report on results/cpu, in Debian's chromium
 	$(BIN)/python tests/report/screenshots.py

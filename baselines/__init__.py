@@ -27,10 +27,12 @@ def _no_architecture(entry: object) -> str:
     return "" if callable(entry) else f"is a {type(entry).__name__}; register a function that builds the network"
 
 
-METHODS: Registry[Method] = Registry("method", "baselines.methods", _no_method)
+SYSTEMS: Registry[Method] = Registry("system", "baselines.systems", _no_method)
+"""What papers trained as a whole, where that is more than the idea which `METHODS` has of them on common ground."""
+METHODS: Registry[Method] = Registry("method", "baselines.methods", _no_method, beside=SYSTEMS)
 ARCHITECTURES: Registry[Architecture] = Registry("architecture", "baselines.architectures", _no_architecture)
 
-__all__ = ["ARCHITECTURES", "METHODS", "Registry", "UnknownName", "build"]
+__all__ = ["ARCHITECTURES", "METHODS", "SYSTEMS", "Registry", "UnknownName", "build"]
 
 
 def build(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
@@ -115,17 +115,21 @@ class Network(nn.Module):
                     found = reached.pop()
             yield found.to(images.dtype).unflatten(0, (on_the_way.steps, -1))
 
-    def so_far(self, images: Tensor, after: Sequence[int]) -> Iterator[Tensor]:
+    def so_far(
+        self, images: Tensor, after: Sequence[int], tell: Callable[[int], object] = lambda t: None
+    ) -> Iterator[Tensor]:
         """Logits (t, B, classes) of the first t timesteps, for each t of `after`, the last of which is T.
 
-        Of more than `LONG` timesteps only the mean is known, and stands for each of them, where no readout wants more.
+        Of more than `LONG` timesteps only the mean is known, and stands for each of them, where no readout wants more;
+        and of those, `tell` hears how many have been shown.
         """
+        steps = (y for logits in self.walk(images, CHUNK) for y in logits)
         if self.timesteps <= LONG or not isinstance(self.method.readout, MeanOverTime):
-            logits = self(images) if self.timesteps <= LONG else torch.cat(list(self.walk(images, CHUNK)))
+            logits = self(images) if self.timesteps <= LONG else torch.stack([*_told(steps, tell)])
             yield from (logits[:t] for t in after)
             return
-        steps, total = (y for logits in self.walk(images, CHUNK) for y in logits), 0.0
-        for t, y in enumerate(steps, start=1):
+        total = 0.0
+        for t, y in enumerate(_told(steps, tell), start=1):
             total = total + y
             if t in after:
                 yield (total / t).expand(t, *y.shape)
@@ -196,6 +200,12 @@ class Network(nn.Module):
     def spiking_layers(self) -> dict[str, SpikingNeuron]:
         """Name -> layer of neurons, in the order of the network."""
         return {name: module for name, module in self.body.named_modules() if isinstance(module, SpikingNeuron)}
+
+
+def _told(steps: Iterable[Tensor], tell: Callable[[int], object]) -> Iterator[Tensor]:
+    for t, y in enumerate(steps, start=1):
+        yield y
+        tell(t)
 
 
 class Reached(Exception):

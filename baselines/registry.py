@@ -32,9 +32,15 @@ class UnknownName(LookupError):
 class Registry(Generic[Entry]):
     """name -> entry, one dict a kind. Built-in entries load on first use; a name can be taken only once."""
 
-    def __init__(self, kind: str, package: str, unfit: Callable[[object], str] = lambda entry: "") -> None:
-        """`unfit` says of what is to be registered why it cannot be."""
-        self.kind, self._package, self._unfit = kind, package, unfit
+    def __init__(
+        self,
+        kind: str,
+        package: str,
+        unfit: Callable[[object], str] = lambda entry: "",
+        beside: Registry[Entry] | None = None,
+    ) -> None:
+        """`unfit` says of what is to be registered why it cannot be; what is `beside` is found here, and not listed."""
+        self.kind, self._package, self._unfit, self._beside = kind, package, unfit, beside
         self._entries: dict[str, Entry] = {}
         self._told: dict[str, str] = {}
         self._offered: dict[str, Callable[[], object]] = {}
@@ -48,7 +54,7 @@ class Registry(Generic[Entry]):
             raise ValueError(f"no {self.kind} can be called {str(name)[:60]!r}; write {NAMED}")
         if name in self._files:  # let the owner go first; a no-op when the owner is calling
             self._import(name)
-        if name in self._entries:
+        if name in self._entries or (self._beside is not None and name in self._beside):
             raise ValueError(f"{self.kind} `{name}` is registered already; give yours another name")
         if why := self._unfit(entry):
             raise TypeError(f"{self.kind} `{name}` {why}")
@@ -73,6 +79,8 @@ class Registry(Generic[Entry]):
             self._import(name)
         if name not in self._entries and name in self._offered:
             self._offered[name]()
+        if name not in self._entries and self._beside is not None and name in self._beside:
+            return self._beside.get(name)
         if name not in self._entries:
             raise UnknownName(self.kind, name, sorted(self))
         return self._entries[name]
@@ -82,6 +90,8 @@ class Registry(Generic[Entry]):
 
         For a user's own: the entry's `description`, else what `tell` was given.
         """
+        if self._beside is not None and name in self._beside:
+            return self._beside.describe(name)
         if name not in self._files:
             told = getattr(self._entries.get(name), "description", "") or self._told.get(name, "")
             return told.partition("\n")[0]
@@ -93,13 +103,18 @@ class Registry(Generic[Entry]):
         self._told[name] = text.strip()
 
     def builtin(self, name: str) -> bool:
-        return name in self._files
+        return name in self._files or (self._beside is not None and self._beside.builtin(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted({*self._files, *self._entries, *self._offered}))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._files or name in self._entries or name in self._offered
+        return (
+            name in self._files
+            or name in self._entries
+            or name in self._offered
+            or (self._beside is not None and name in self._beside)
+        )
 
     def _import(self, name: str) -> None:
         importlib.import_module(f"{self._package}.{self._files[name].stem}")

@@ -18,6 +18,7 @@ from harness.streams import Unwritten, complain, open_outputs, say, say_no_more,
 if TYPE_CHECKING:
     from harness.measure.spec import Benched
     from harness.plan import Plan, State
+    from harness.render.page import Page
     from harness.verbs.run import Make
     from harness.verbs.session import Seen
     from harness.verbs.standings import Look
@@ -303,10 +304,10 @@ def show(request: requests.Show) -> int:
     from harness.verbs import show as report
 
     if request.cell == "protocol":
-        from harness.verbs.settings import settings_page
-
-        say_pages(settings_page(request.protocols), request.format)
+        say_pages(_protocol_pages(request), request.format)
         return OK
+    if request.only:
+        raise UserError("a cell is shown without `--only`", "show", "type show CELL, or show protocol own --only ...")
     if request.protocols or request.format != "terminal":
         odd = request.protocols[0] if request.protocols else f"--format {request.format}"
         raise UserError(f"a cell is shown without `{odd}`", "show", "type show CELL, or show protocol [NAME]")
@@ -315,6 +316,30 @@ def show(request: requests.Show) -> int:
         say(f"\n{heading}\n{text}" if heading else text)
     complain(store.problems)
     return OK
+
+
+def explain_gap(request: requests.ExplainGap) -> int:
+    from harness.gap.asked import explained
+
+    say_pages(explained(request), request.format)
+    return OK
+
+
+def _protocol_pages(request: requests.Show) -> list[Page]:
+    """Of protocols of works a page for each work; else all settings side by side."""
+    from harness.plan import parse_only
+    from harness.tables import load_protocol
+    from harness.verbs.settings import settings_page
+    from harness.verbs.systems import works_pages
+    from harness.works import Works
+
+    named = [load_protocol(name) for name in request.protocols]
+    works = [protocol for protocol in named if isinstance(protocol, Works)]
+    if request.only and not works:
+        raise UserError("`--only` is of a protocol of works", "show", "type show protocol own --only method=NAME")
+    pages = [page for protocol in works for page in works_pages(protocol, parse_only(request.only))]
+    others = [name for name, protocol in zip(request.protocols, named, strict=True) if protocol not in works]
+    return [*([settings_page(others)] if others or not works else []), *pages]
 
 
 def logs(request: requests.Logs) -> int:
@@ -483,6 +508,7 @@ VERBS: Mapping[type, Callable[..., int]] = {
     requests.Status: status,
     requests.Listing: list_,
     requests.Show: show,
+    requests.ExplainGap: explain_gap,
     requests.Logs: logs,
     requests.Cancel: cancel,
     requests.Merge: merge,

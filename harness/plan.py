@@ -13,6 +13,7 @@ import msgspec
 
 from harness.errors import UserError, did_you_mean
 from harness.spec import OFFICIAL, Cell, Change, Figure, Origin, Overlay, Preset, Protocol, Recipe, Row, Table
+from harness.works import Step, Works, steps
 
 if TYPE_CHECKING:
     from harness.store import Store
@@ -40,6 +41,13 @@ class Line:
     """Why nothing is trained: `no method yet`, `not in preset cpu`, ...; empty when there are cells."""
     added: bool = False
     """A user's method: a row the paper does not have."""
+    chosen: tuple[str, ...] = ()
+    """Settings of its own paper's recipe that no public source has, and that were chosen."""
+
+    @property
+    def network(self) -> str:
+        """The architecture behind the printed name, where it is trained as another."""
+        return self.cells[0].architecture if self.cells else self.row.architecture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +58,8 @@ class Plan:
     lines: tuple[Line, ...]
     mixed: bool = False
     """Runs that were not computed alike are judged all the same: it was asked for."""
+    own: bool = False
+    """Whether each row is trained as its own paper does it."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -110,6 +120,7 @@ def plan(
         preset=context.preset.name if context.preset else None,
         lines=lines,
         mixed=context.mixed,
+        own=isinstance(context.protocol, Works),
     )
     return _with_data(made, identify) if identify else made
 
@@ -255,8 +266,12 @@ def _line(number: int, row: Row, added: bool, context: Context, only: Only) -> L
     if blank := _blank(row, context):
         return Line(number=number, row=row, cells=(), blank=blank, added=added)
     seeds = [seed for seed in context.seeds if str(seed) in only.get("seed", (str(seed),))]
-    first = _beginning(row, _recipe(row, context), context)  # the seeds differ in nothing else
-    return Line(number=number, row=row, cells=tuple(first.throughout(seed=seed) for seed in seeds), added=added)
+    if isinstance(context.protocol, Works):
+        first, chosen = _of_phases(row, context.protocol, context), context.protocol.chosen_for(row)
+    else:
+        first, chosen = _beginning(row, _recipe(row, context), context), ()
+    cells = tuple(first.throughout(seed=seed) for seed in seeds)  # they differ in nothing else
+    return Line(number=number, row=row, cells=cells, added=added, chosen=chosen)
 
 
 def _blank(row: Row, context: Context) -> str:
@@ -269,11 +284,25 @@ def _blank(row: Row, context: Context) -> str:
         return f"not in preset {preset.name}"
     if _trained_on(row, preset) not in context.datasets:
         return "no data set yet"
+    if isinstance(context.protocol, Works):
+        return _without_system(row, context.protocol, context)
     if row.dataset not in context.protocol.recipe:
         return f"no recipe in protocol {context.protocol.name}"
     if row.change != Change() and _recipe(row, context) == _recipe(_unchanged(row), context):
         return f"as {context.protocol.name} has it"
     return ""
+
+
+def _without_system(row: Row, works: Works, context: Context) -> str:
+    if blank := works.blank(row):
+        return blank
+    if row.change != Change() and _steps(row, works, context) == _steps(_unchanged(row), works, context):
+        return f"as {works.name} has it"
+    return ""
+
+
+def _steps(row: Row, works: Works, context: Context) -> tuple[Step, ...]:
+    return steps(row, works, context.preset, _trained_on(row, context.preset) != row.dataset)
 
 
 def _unchanged(row: Row) -> Row:
@@ -283,6 +312,15 @@ def _unchanged(row: Row) -> Row:
 def _trained_on(row: Row, preset: Preset | None) -> str:
     """The row's data set, or what stands in for it."""
     return preset.datasets.get(row.dataset, row.dataset) if preset else row.dataset
+
+
+def _of_phases(row: Row, works: Works, context: Context) -> Cell:
+    """The cell of the last phase at seed 0, which begins from the one before, and so on."""
+    cell, dataset = None, _trained_on(row, context.preset)
+    for step in _steps(row, works, context):
+        cell = context.stamp(Cell(**step._asdict(), dataset=dataset, seed=0, origin=cell))
+    assert cell is not None
+    return cell
 
 
 def _beginning(row: Row, recipe: Recipe, context: Context) -> Cell:

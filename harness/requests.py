@@ -176,6 +176,25 @@ class Listing:
 class Show:
     cell: str
     protocols: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    """Of a protocol that has a recipe for each method."""
+    store: Path = Asked.store
+    data: Path | None = None
+    format: str = "terminal"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainGap:
+    log: Path
+    """A stranger's: CSV, TensorBoard events, text."""
+    row: str
+    """``TABLE:NUMBER``."""
+    claimed: float | None = None
+    """The number that its owner reports; None: the last epoch's."""
+    pattern: str = ""
+    preset: str | None = None
+    measured: Path = Path("results/cpu")
+    """The store of what single changes were measured to do."""
     store: Path = Asked.store
     data: Path | None = None
     format: str = "terminal"
@@ -259,6 +278,7 @@ Request = (
     | Status
     | Listing
     | Show
+    | ExplainGap
     | Logs
     | Cancel
     | Merge

@@ -29,19 +29,35 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
 
+class Group(Spec, frozen=True):
+    """Parameters that learn otherwise than the others."""
+
+    of: tuple[str, ...]
+    """The last parts of their names: ``alpha`` of ``3.neuron.charge.alpha``."""
+    rate: float = 1.0
+    """Times the learning rate of the recipe."""
+    decay: float = 0.0
+    """Their weight decay."""
+
+    def __str__(self) -> str:
+        return f"{' '.join(self.of)} (rate ×{self.rate:g}, decay {self.decay:g})"
+
+
 class Recipe(Spec, frozen=True, dict=True):
     """How a network is trained: optimiser, schedule, data preparation, and which epoch is reported."""
 
     epochs: int
     batch: int = 128
-    optimiser: Literal["sgd", "adam"] = "sgd"
+    optimiser: Literal["sgd", "adam", "amsgrad"] = "sgd"
+    """`adam` and `amsgrad` add the decay to the gradient, as torch's Adam does; `momentum` is SGD's alone."""
     lr: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 1e-4
     decayed: Literal["weights", "all"] = "weights"
     """`weights`: convolution and linear weights only, as the released code does; `all`: every parameter."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """`cosine`: from `lr` to 0 over `epochs`, stepped once an epoch."""
+    schedule: Literal["cosine", "constant", "steps", "exponential"] = "cosine"
+    """Stepped once an epoch. `cosine`: from `lr` to 0 over `epochs`, or as `period` says; `steps`: times `factor` at
+    each of the `milestones`; `exponential`: times `factor` an epoch."""
     augmentation: tuple[str, ...] = ()
     """Names from `harness/data/augment.py`, applied in this order."""
     surrogate: str = "ste"
@@ -63,11 +79,50 @@ class Recipe(Spec, frozen=True, dict=True):
     """Which samples test, where none are published: ``RULE:HASH``, see `harness/data/splits.py`; None: its own."""
     decoder: str | None = None
     """What turns image files into pixels, see `harness/data/decoders.py`; None: the processor, as PIL to the bit."""
+    period: int | None = None
+    """Of a cosine: the epochs from `lr` to 0; then it rises again, as far as the epochs go. None: all of them."""
+    ahead: int = 0
+    """Epochs by which the schedule is ahead of the training."""
+    milestones: tuple[float, ...] = ()
+    """Shares of the epochs after which the rate is multiplied by `factor`."""
+    factor: float = 0.1
+    groups: tuple[Group, ...] = ()
+    smoothing: float = 0.0
+    """Of the labels while training: this share of each goes to all classes alike."""
+    initialisation: Literal["torch", "fan-out", "tiny"] | None = None
+    """Of convolutions and linear layers, see `harness/train/initial.py`; None: the architecture's own."""
+    dropout: tuple[float, float] | None = None
+    """Of the architecture's dropout layers, before its hidden layers of neurons and behind one; None: its own."""
+    norm_scale: float | None = None
+    """At which the scale of every normalisation begins; None: 1."""
+    residual_scale: float | None = None
+    """At which that of the last one of a residual branch begins; None: as the others."""
+    shuffled: bool = True
+    """Whether training samples come in another order each epoch."""
+    partial_batch: bool = True
+    """Whether the last batch of an epoch is trained on where it is smaller than the others."""
+    among: int | None = None
+    """Of how many of the last epochs `best` is the best; None: of all."""
+    search: tuple[int, int] | None = None
+    """Training images and timesteps, at most, by which a conversion looks for its thresholds; None: as its method."""
+    mean: tuple[float, ...] | None = None
+    """Subtracted from each channel of an image in [0, 1], which is then divided by `deviation`; None: the set's own."""
+    deviation: tuple[float, ...] | None = None
 
     @functools.cached_property
     def told(self) -> dict[str, Any]:
         """As it stands in the canonical form of a cell: computed once for the thousand seeds that share it."""
         return _sparse(self)
+
+
+SELDOM = Recipe.__struct_fields__[Recipe.__struct_fields__.index("period") :]
+"""Fields of a recipe that few change: they are told where they are not as by default."""
+
+
+def notable(recipe: Recipe) -> dict[str, Any]:
+    """Field -> value, for people."""
+    given = recipe.told
+    return {name: getattr(recipe, name) for name in Recipe.__struct_fields__ if name not in SELDOM or name in given}
 
 
 class Cell(Spec, frozen=True, dict=True):
@@ -114,12 +169,12 @@ class Overlay(Spec, frozen=True):
 
     epochs: int | None = None
     batch: int | None = None
-    optimiser: Literal["sgd", "adam"] | None = None
+    optimiser: Literal["sgd", "adam", "amsgrad"] | None = None
     lr: float | None = None
     momentum: float | None = None
     weight_decay: float | None = None
     decayed: Literal["weights", "all"] | None = None
-    schedule: Literal["cosine", "constant"] | None = None
+    schedule: Literal["cosine", "constant", "steps", "exponential"] | None = None
     augmentation: tuple[str, ...] | None = None
     surrogate: str | None = None
     precision: Literal["float32", "float64", "bfloat16"] | None = None
@@ -131,11 +186,27 @@ class Overlay(Spec, frozen=True):
     bins: Literal["time", "count"] | None = None
     split: str | None = None
     decoder: str | None = None
+    period: int | None = None
+    ahead: int | None = None
+    milestones: tuple[float, ...] | None = None
+    factor: float | None = None
+    groups: tuple[Group, ...] | None = None
+    smoothing: float | None = None
+    initialisation: Literal["torch", "fan-out", "tiny"] | None = None
+    dropout: tuple[float, float] | None = None
+    norm_scale: float | None = None
+    residual_scale: float | None = None
+    shuffled: bool | None = None
+    partial_batch: bool | None = None
+    among: int | None = None
+    search: tuple[int, int] | None = None
+    mean: tuple[float, ...] | None = None
+    deviation: tuple[float, ...] | None = None
 
     def onto(self, recipe: Recipe) -> Recipe:
-        return msgspec.structs.replace(recipe, **self._given())
+        return msgspec.structs.replace(recipe, **self.given())
 
-    def _given(self) -> dict[str, Any]:
+    def given(self) -> dict[str, Any]:
         return {name: value for name in Overlay.__struct_fields__ if (value := getattr(self, name)) is not None}
 
 
@@ -175,9 +246,17 @@ class Change(Overlay, frozen=True):
     @property
     def text(self) -> str:
         """``surrogate tanh, autoaugment after flip``; empty where nothing is changed."""
-        told = [f"{name} {' '.join(v) if isinstance(v, tuple) else v}" for name, v in self._given().items()]
+        told = [f"{name} {' '.join(map(str, v)) if isinstance(v, tuple) else v}" for name, v in self.given().items()]
         told += [f"{name} after {before}" for before, name in self.insert_after.items()]
         return ", ".join(told)
+
+
+class Reported(Spec, frozen=True):
+    """Another number that was made known of the same experiment: what is printed is one of a range."""
+
+    accuracy: float
+    what: str
+    """How it was come by, and where it stands."""
 
 
 class Row(Spec, frozen=True):
@@ -198,6 +277,8 @@ class Row(Spec, frozen=True):
     reference: int | None = None
     """The paper that is cited for it: that one's recipe made the number, on a network of its own."""
     note: str = ""
+    reported: tuple[Reported, ...] = ()
+    """What else its authors report of it."""
     change: Change = Change()
     """What its recipe does otherwise; shown behind the method's name."""
     base: int | None = None
@@ -205,6 +286,12 @@ class Row(Spec, frozen=True):
     difference from it, seed by seed."""
     blank: str = ""
     """Why it cannot be trained, in a phrase, where no method of that name can be made."""
+
+    @property
+    def remark(self) -> str:
+        """Its note, and what else is reported."""
+        also = "; ".join(f"{other.accuracy:.2f}: {other.what}" for other in self.reported)
+        return "; ".join(part for part in (self.note, also and f"also reported {also}") if part)
 
     @property
     def cited(self) -> bool:
@@ -320,6 +407,8 @@ def _sparse(spec: Spec) -> dict[str, Any]:
 def _told(name: str, value: Any) -> Any:
     if isinstance(value, Cell):
         return value.key
+    if isinstance(value, tuple):
+        return [_told(name, part) for part in value]
     if isinstance(value, Recipe):
         return value.told
     if isinstance(value, float) and not math.isfinite(value):  # JSON would write them all alike

@@ -220,7 +220,7 @@ def _verdict(line: Line, plan: Plan, spread: Sample, variant: bool, differ: bool
         return Verdict.NOT_COMPARABLE
     if line.row.accuracy is None:
         return Verdict.UNPUBLISHED
-    if line.row.cited:
+    if line.row.cited and not plan.own:
         return Verdict.OTHER_RECIPE
     if spread.mean is None or spread.std is None:  # one seed has no spread to judge by
         return Verdict.INCOMPLETE

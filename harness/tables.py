@@ -8,11 +8,14 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from harness import checks
 from harness.decode import decode, keys, there
 from harness.errors import UserError, did_you_mean
 from harness.printable import printable
 from harness.spec import Figure, Origin, Preset, Protocol, Recipe, Row, Settings, Spec, Table
+from harness.works import REQUIRED, SLOTS, System, Work, Works
 
 NOT_TABLES = frozenset({"check", "claims", "inventory", "names", "origins", "paper", "settings"})
 """Files beside the tables that are something else; so is every ``figure*.toml``."""
@@ -117,7 +120,24 @@ def load(name_or_path: str | Path) -> Table | Figure:
 
 def load_protocol(name_or_path: str | Path) -> Protocol:
     """A shipped protocol, or the user's own. Raises UserError, UserErrors."""
-    return decode(_file("protocol", name_or_path, folder() / "protocols", protocol_names()), Protocol, _check_protocol)
+    path = _file("protocol", name_or_path, folder() / "protocols", protocol_names())
+    return _with_works(path) if "folder" in keys(path) else decode(path, Protocol, _check_protocol)
+
+
+def _with_works(path: Path) -> Works:
+    """A protocol of works, and a file for each in its folder. Raises UserError, UserErrors."""
+    works = decode(path, Works, _check_protocol)
+    files = sorted((path.parent / works.folder).glob("*.toml"))
+    if not files:
+        raise UserError(f"no file in {works.folder}/", str(path), "write one for each work there")
+    made = tuple(_work(file) for file in files)
+    others = dict.fromkeys(system.protocol for work in made for system in work.system if system.protocol)
+    return msgspec.structs.replace(works, work=made, others={name: load_protocol(name) for name in others})
+
+
+@functools.cache
+def _work(file: Path) -> Work:
+    return decode(file, Work, _check_work)
 
 
 def load_preset(name_or_path: str | Path) -> Preset:
@@ -250,6 +270,9 @@ def _check_row(row: Row, where: str) -> Iterator[UserError]:
         yield UserError(f"`accuracy` is {row.accuracy}", where, "write percent, 0 to 100")
     if row.std is not None and not 0 <= row.std <= 100:
         yield UserError(f"`std` is {row.std}", where, "write percentage points, 0 or more")
+    for other in row.reported:
+        if not 0 <= other.accuracy <= 100:
+            yield UserError(f"`reported` is {other.accuracy}", where, "write percent, 0 to 100")
     if row.runs < 1:
         yield UserError(f"`runs` is {row.runs}", where, "write 1 or more")
     yield from checks.amounts(row.change, f"{where}: change")
@@ -261,6 +284,31 @@ def _check_protocol(protocol: Protocol, file: str) -> Iterator[UserError]:
         yield from checks.amounts(recipe, f"{file}: recipe: {dataset}")
     for part in ("source", "chosen"):
         yield from _unknown(getattr(protocol, part), Recipe.__struct_fields__, f"{file}: {part}")
+
+
+def _check_work(work: Work, file: str) -> Iterator[UserError]:
+    yield from checks.name(work.name, file)
+    stated = {**work.source, **work.chosen}
+    for setting in sorted(work.written - stated.keys()):
+        yield UserError(f"`{setting}` has no source", file, "say in [source] where it is stated, or in [chosen] why")
+    known = {*Recipe.__struct_fields__, *SLOTS, "architecture", "protocol", "phases"}
+    yield from _unknown(stated, known, f"{file}: source")
+    for setting in sorted(stated.keys() - work.written - set(SLOTS)):
+        if setting in known:
+            yield UserError(f"a source for `{setting}`, which nothing sets", file, "set it, or leave its source out")
+    for number, system in enumerate(work.system, start=1):
+        yield from _check_system(system, f"{file}: system {number}")
+    for number, quirk in enumerate(work.quirk, start=1):
+        yield from checks.amounts(quirk.sane, f"{file}: quirk {number}: sane")
+
+
+def _check_system(system: System, where: str) -> Iterator[UserError]:
+    for overlay in (system.recipe, *(phase.recipe for phase in system.before)):
+        yield from checks.amounts(overlay, where)
+    if system.not_public or system.protocol:
+        return
+    for missing in (name for name in REQUIRED if name not in system.recipe.given()):
+        yield UserError(f"its recipe does not say `{missing}`", where, "say it, or in `not_public` why nobody can")
 
 
 def _check_preset(preset: Preset, file: str) -> Iterator[UserError]:

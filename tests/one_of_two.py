@@ -33,7 +33,7 @@ from harness.train import distributed, worker
 from harness.train.checkpoint import Checkpoint
 from harness.train.distributed import Group
 from harness.train.epoch import Epoch
-from harness.train.learner import Learner, backward
+from harness.train.learner import Learner
 from harness.train.loop import make_optimiser, train
 
 TIMESTEPS, BATCH, SAMPLES = 2, 32, 4 * 32 + 7
@@ -134,7 +134,9 @@ def lone_sample(method: str, group: Group) -> dict[str, Tensor]:
     mine = group.share.within(1)
     logits = network(image[mine])
     loss = network.loss(logits, label[mine])
-    backward(loss, logits, float(len(label[mine])), network, group)
+    learner = Learner(network, make_optimiser(network, Recipe(epochs=1)), group)
+    learner.part = float(len(label[mine]))
+    learner.backward(loss, logits)
     group.sum_gradients(network.parameters())
     return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
 

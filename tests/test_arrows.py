@@ -15,14 +15,14 @@ LAYERS = (
     "__main__",
     "cli interface",
     "streams",
-    "conformance shown",
+    "conformance gap shown",
     "arguments export report verbs",
     "comparison forecast jobs measure plan render statements stats",
     "train",
     "clusters data environment identity plugins store tables",
     # the nouns
     "amounts checks columns decode durable errors interrupts opened printable process requests slurm sources spec "
-    "student",
+    "student works",
     "baselines",
 )
 """From the top down: a module (of `harness/`, a folder counts as one) imports from its own layer and those below."""

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from harness.plan import Context, plan
-from harness.spec import Cell, Overlay, Recipe, canonical
+from harness.spec import SELDOM, Cell, Group, Overlay, Recipe, canonical, notable
 from harness.store.result import Result
 from harness.tables import load_preset, load_protocol, load_table
 
@@ -72,10 +72,37 @@ def test_every_field_of_a_recipe_enters_the_key(field: str) -> None:
         "bins": "time",
         "split": "first-tenth:0123456789ab",
         "decoder": "nvjpeg",
+        "period": 4,
+        "ahead": 1,
+        "milestones": (0.5,),
+        "groups": (Group(of=("w",)),),
+        "smoothing": 0.1,
+        "initialisation": "torch",
+        "dropout": (0.1, 0.2),
+        "norm_scale": 0.5,
+        "residual_scale": 0.5,
+        "shuffled": False,
+        "partial_batch": False,
+        "among": 5,
+        "search": (32, 100),
+        "mean": (0.5,),
+        "deviation": (0.5,),
     }
-    value = other.get(field) or getattr(CELL.recipe, field) * 2
+    value = other[field] if field in other else getattr(CELL.recipe, field) * 2
     recipe = msgspec.structs.replace(CELL.recipe, **{field: value})
     assert msgspec.structs.replace(CELL, recipe=recipe).key != CELL.key
+
+
+def test_a_group_says_what_it_differs_in() -> None:
+    """Its own defaults are left out of a key too, and what is not of it enters."""
+    one, two = (msgspec.structs.replace(CELL.recipe, groups=(Group(of=("w",), decay=decay),)) for decay in (0.0, 0.1))
+    assert b'"groups":[{"of":["w"]}]' in canonical(msgspec.structs.replace(CELL, recipe=one))
+    assert msgspec.structs.replace(CELL, recipe=one).key != msgspec.structs.replace(CELL, recipe=two).key
+
+
+def test_seldom_fields_are_told_where_they_are_changed() -> None:
+    assert not set(notable(CELL.recipe)) & set(SELDOM) and "epochs" in notable(CELL.recipe)
+    assert notable(msgspec.structs.replace(CELL.recipe, ahead=1))["ahead"] == 1
 
 
 def test_an_overlay_can_replace_every_field_of_a_recipe() -> None:

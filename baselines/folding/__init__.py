@@ -7,6 +7,7 @@ the network as it was. They are apart because they are not alike: the first is e
 """
 
 from baselines.folding.coefficients import absorbed, coefficients, fold_coefficients
+from baselines.folding.events import event_driven
 from baselines.folding.leaks import FoldedLeak, fold_leaks, folded_leak, has_foldable_leak
 from baselines.folding.norms import ConvPerStep, affine, fold_norm, fold_norms, has_foldable_norm
 from baselines.folding.thresholds import (
@@ -27,6 +28,7 @@ __all__ = [
     "affine",
     "coefficients",
     "eq10",
+    "event_driven",
     "fold_coefficients",
     "fold_leaks",
     "fold_norm",

@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +24,7 @@ FOLDER = Path(__file__).parent
 COMMON = ("-O3", "-march=native", "-fPIC", "-fopenmp", "-std=gnu11", "-c")
 COMPILE = {
     "neuron.c": (*COMMON, "-ffast-math"),
+    "events.c": (*COMMON, "-ffp-contract=off"),
     "inference.c": (*COMMON, "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
 }
 LINK = ("-shared", "-fopenmp", "-lm")  # without -ffast-math, which would switch off denormals in the whole process
@@ -114,24 +116,75 @@ def compiler() -> str | None:
 
 def build() -> Path:
     """Compile into the cache unless it is there, under a name that changes with source, flags and processor."""
-    texts = (file.read_text() for file in sorted(FOLDER.glob("*.[ch]")))
-    identity = "\0".join((*texts, repr(COMPILE), *LINK, str(compiler()), processor()))
-    folder = caches.folder() / "snn-baselines"
-    target = folder / f"neuron-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
+    texts = [file.read_text() for file in sorted(FOLDER.glob("*.[ch]"))]
+    return _built("neuron", texts, {FOLDER / source: flags for source, flags in COMPILE.items()})
+
+
+def _built(name: str, texts: Sequence[str], sources: Mapping[Path, tuple[str, ...]]) -> Path:
+    target = _place(name, texts)
     if target.exists():
         return target
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        objects = [str(Path(scratch) / f"{source}.o") for source in COMPILE]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         linked = Path(scratch) / "neuron.so"
+        objects = [str(Path(scratch) / f"{source.name}.o") for source in sources]
         commands = [
-            (*flags, str(FOLDER / source), "-o", compiled)
-            for (source, flags), compiled in zip(COMPILE.items(), objects, strict=True)
+            (*flags, str(source), "-o", compiled)
+            for (source, flags), compiled in zip(sources.items(), objects, strict=True)
         ]
         for command in (*commands, (*objects, *LINK, "-o", str(linked))):
             subprocess.run([str(compiler()), *command], check=True, capture_output=True)
         linked.replace(target)
     return target
+
+
+def _place(name: str, texts: Sequence[str]) -> Path:
+    identity = "\0".join((*texts, repr(COMPILE), *LINK, str(compiler()), processor()))
+    return caches.folder() / "snn-baselines" / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
+
+
+# --- kernels that are written as they are needed ----------------------------------------------------------------------
+
+
+class Failed(Exception):
+    """The compiler would not."""
+
+
+def wanted() -> bool:
+    """Whether the CPU's kernels are to be used, and can be made."""
+    return os.environ.get("BASELINES_BACKEND", "") in ("", "compiled") and compiler() is not None
+
+
+def is_there(text: str) -> bool:
+    return _place("layer", [text]).exists()
+
+
+def linked(text: str) -> ctypes.CDLL:
+    """`text` as a library, from the cache or compiled. Raises Failed."""
+    try:
+        target = _place("layer", [text])
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+                source = Path(scratch) / "layer.c"
+                source.write_text(text)
+                _built("layer", [text], {source: COMPILE["inference.c"]})
+        return ctypes.CDLL(str(target))
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Failed(str(error)) from error
+
+
+def believed(text: str) -> bool:
+    """Whether it gave the loop's own bits here, with this torch."""
+    return _mark(text).exists()
+
+
+def believe(text: str) -> None:
+    _mark(text).touch()
+
+
+def _mark(text: str) -> Path:
+    return _place("layer", [text]).with_suffix(f".{torch.__version__}.same")
 
 
 def processor() -> str:

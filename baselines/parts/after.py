@@ -6,6 +6,9 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from baselines.kernels import dispatch
+from baselines.kernels.traced import layers
+from baselines.parts import carried
 from baselines.parts.neurons import Place, SpikingNeuron
 
 
@@ -28,4 +31,12 @@ class Followed(nn.Module):
         neuron.shows_potential = getattr(after, "reads_potential", False)
 
     def forward(self, x: Tensor) -> Tensor:
+        served = isinstance(self.neuron, SpikingNeuron) and dispatch.backend_for(self.neuron, x) is None
+        return layers.run(self, x, self._apart) if served and not carried.walking() else self._apart(x)
+
+    def _apart(self, x: Tensor) -> Tensor:
         return self.after(self.neuron(x))
+
+    def loop(self, x: Tensor) -> Tensor:
+        """The reference, of both."""
+        return self.after(self.neuron.loop(x))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from baselines.kernels import dispatch
 from baselines.kernels.recurrence import columns
+from baselines.kernels.traced import layers
 from baselines.parts import carried, moments
 from baselines.parts.potential import NoNorm, PotentialNorm
 from baselines.parts.surrogates import Surrogate, spike
@@ -163,9 +164,11 @@ class SpikingNeuron(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.float() if x.dtype == torch.bfloat16 else x  # potentials are never kept in half precision
-        if not carried.walking() and (backend := dispatch.backend_for(self, x)) is not None:
+        if carried.walking():
+            return self.loop(x)
+        if (backend := dispatch.backend_for(self, x)) is not None:
             return dispatch.run(backend, self, x)
-        return self.loop(x)
+        return layers.run(self, x, self.loop)
 
     def loop(self, x: Tensor) -> Tensor:
         """The reference: any parts, any precision, autograd backward."""

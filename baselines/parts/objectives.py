@@ -49,6 +49,16 @@ class CrossEntropyOfSum:
 
 
 @dataclass(frozen=True)
+class SquaredErrorOfMean:
+    """Mean of (mean over t of y(t) - one-hot label)²: of rates of output neurons (PLIF)."""
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(T, B, classes), (B,) -> a scalar, mean over the batch."""
+        rates = logits.mean(0)
+        return F.mse_loss(rates, F.one_hot(labels, rates.shape[1]).to(rates.dtype))
+
+
+@dataclass(frozen=True)
 class AgreeingPasses:
     """Mean over the passes of CE of the mean over T + λ · KL of the one from the other, both ways, halved (LTMD).
 

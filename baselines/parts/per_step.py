@@ -1,4 +1,4 @@
-"""Normalisations whose statistics are those of one step, kept apart step by step: they tie the network to one T."""
+"""Normalisations whose statistics are those of one step; most keep them apart, and tie the network to one T."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from baselines.parts import synchronised
+from baselines.parts import carried, synchronised
 from baselines.parts.normalisations import JointBatchNorm
 
 
@@ -38,6 +38,33 @@ class BNTT:
 
     def build(self, channels: int, timesteps: int, v_th: float, branches: int) -> nn.Module:
         return BatchNormThroughTime(channels, timesteps, self.eps, self.momentum)
+
+
+class BatchNormOfEachStep(JointBatchNorm):
+    """BN called once a timestep: statistics of that step alone while training, running ones that all steps share."""
+
+    carries = True
+
+    def __init__(self, channels: int, timesteps: int, eps: float, momentum: float) -> None:
+        super().__init__(channels, eps, momentum)
+        self.timesteps = timesteps
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(input)
+        steps = input.unflatten(0, (carried.steps(self.timesteps), -1))
+        return torch.cat([super(BatchNormOfEachStep, self).forward(step) for step in steps])
+
+
+@dataclass(frozen=True)
+class OfEachStep:
+    """As a network calls BN that is shown one step after another (PLIF)."""
+
+    eps: float = 1e-5
+    momentum: float = 0.1
+
+    def build(self, channels: int, timesteps: int, v_th: float, branches: int) -> nn.Module:
+        return BatchNormOfEachStep(channels, timesteps, self.eps, self.momentum)
 
 
 class SecondMomentNorm(nn.Module):

@@ -24,6 +24,10 @@ class Poisson:
     def __call__(self, images: Tensor, timesteps: int) -> Tensor:
         return self.at(images, 0, timesteps, torch.zeros((), dtype=torch.long, device=images.device))
 
+    def rate(self, images: Tensor) -> Tensor:
+        """Spikes, of either sign, that are to be expected of a pixel and step."""
+        return (self.gain * images.abs()).clamp(max=1.0).mean()
+
     def at(self, images: Tensor, first: int, steps: int, seed: Tensor, showings: Tensor | None = None) -> Tensor:
         """(B, C, H, W) -> (t·B, C, H, W), of the timesteps from `first` on. Raises ValueError for event frames.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -48,6 +49,10 @@ class Balance:
     samples: int = 1
     """Training images, as the first epoch shows them; a whole number of its batches, one at least."""
     scale: float = 1.0
+    layers: int | None = None
+    """How many of the first layers are searched; None: all."""
+    otherwise: float = 1.0
+    """V of those that are not."""
 
     @torch.no_grad()
     def __call__(self, network: Network, start: Start) -> None:
@@ -56,12 +61,16 @@ class Balance:
         order = in_order(network, images[:1])
         if not all(isinstance(layer.threshold, Learned) for layer in order):
             raise ValueError("the network has neurons of its own, whose threshold no conversion can set: use another")
-        for number, layer in enumerate(order, start=1):
-            start.tell(f"threshold of layer {number} of {len(order)}")
-            received = network.walk(images, CHUNK, until=layer, timesteps=self.steps)
+        searched = order[: self.layers]
+        for layer in order[len(searched) :]:
+            set_threshold(network, layer, torch.tensor(self.otherwise))
+        steps = min(self.steps or network.timesteps, start.steps or sys.maxsize)
+        for number, layer in enumerate(searched, start=1):
+            start.tell(f"threshold of layer {number} of {len(searched)}")
+            received = network.walk(images, CHUNK, until=layer, timesteps=steps)
             found = max(self.statistic(currents) for chunk in received for currents in chunk)
             set_threshold(network, layer, found)
-        for layer in order:
+        for layer in searched:
             assert isinstance(layer.threshold, Learned)
             set_threshold(network, layer, layer.threshold.value() * self.scale)
 

@@ -38,6 +38,8 @@ class Start:
     """Batches of training images, as the first epoch shows them; the same in every process."""
     tell: Callable[[str], None]
     """How far it is, in a few words."""
+    steps: int | None = None
+    """Timesteps, at most, that are to be looked at; None: as many as the procedure wants."""
 
 
 class Procedure(Protocol):

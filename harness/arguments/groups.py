@@ -16,7 +16,9 @@ RECOMPUTE = ("nothing", "neurons", "everything")
 def select(parser: Any) -> None:
     group = parser.add_argument_group("which cells")
     group.add_argument("--preset", metavar="PRESET", help="shrink the table to what a machine can do (`list presets`)")
-    group.add_argument("--protocol", metavar="PROTOCOL", help="which recipes: paper (default) or released")
+    group.add_argument(
+        "--protocol", metavar="PROTOCOL", help="which recipes: paper (default), released, own or own-sane"
+    )
     help = "default 0,1,2; 0-9 is a range; may be repeated"
     group.add_argument("--seeds", type=seeds, action=Seeds, default=Asked.seeds, metavar="0,1,2", help=help)
     group.add_argument(

@@ -133,6 +133,24 @@ def _list(parser: Any) -> None:
 def _show(parser: Any) -> None:
     parser.add_argument("cell", metavar="CELL|FILE|protocol", help="a key, the beginning of one, a path in the store")
     parser.add_argument("protocols", nargs="*", metavar="PROTOCOL", help="after `protocol`: which come first")
+    help = "of `protocol own`: method=NAME, and dataset, architecture, timesteps"
+    parser.add_argument("--only", action="append", default=[], metavar="KEY=VALUE[,...]", help=help)
+
+
+def _explain_gap(parser: Any) -> None:
+    help = "a training log: CSV with epoch and accuracy, TensorBoard events, or text"
+    parser.add_argument("log", type=Path, metavar="LOG", help=help)
+    parser.add_argument(
+        "--row", required=True, metavar="TABLE:N", help="the row that it was meant to repeat, by its number"
+    )
+    help = "the accuracy that is reported of it, in percent; default: the last epoch's"
+    parser.add_argument("--claimed", type=float, metavar="PERCENT", help=help)
+    help = "for text: a regular expression with the group (?P<accuracy>...), and maybe (?P<epoch>...)"
+    parser.add_argument("--pattern", default="", metavar="REGEX", help=help)
+    parser.add_argument("--preset", metavar="PRESET", help="as which it was trained (`list presets`)")
+    measured = requests.ExplainGap.measured
+    help = f"the store of what single changes were measured to do; default {measured}"
+    parser.add_argument("--measured", type=groups.folder, default=measured, metavar="DIR", help=help)
 
 
 def _logs(parser: Any) -> None:
@@ -286,6 +304,13 @@ VERBS = {
         groups.where,
         groups.format,
         _show,
+    ),
+    "explain-gap": _verb(
+        requests.ExplainGap,
+        "a stranger's training log beside a row: what differs, and what such things were measured to do",
+        groups.where,
+        groups.format,
+        _explain_gap,
     ),
     "logs": _verb(requests.Logs, "what the training of a cell has printed, and where that lies", groups.where, _logs),
     "cancel": _verb(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Data", "Share", "Split",
-    "describe", "examine", "frame", "identify", "load", "locate", "names", "register", "samples", "still",
+    "describe", "examine", "frame", "identify", "load", "locate", "names", "published", "register", "samples", "still",
 ]  # fmt: skip
 
 _FILES = {path.stem.replace("_", "-"): path for path in sorted((Path(__file__).parent / "sets").glob("[!_]*.py"))}
@@ -130,6 +130,11 @@ def samples(name: str, root: Path | None = None) -> dict[str, int]:
     """How many each split holds, by the set's own split; as slow as `identify`. Raises UserError."""
     with _readable(name):
         return _get(name).samples(data_root(root))
+
+
+def published(name: str) -> Mapping[str, int] | None:
+    """How many each published split holds, told without the samples; None where that is open."""
+    return _get(name).complete
 
 
 def frame(name: str, recipe: Recipe) -> tuple[tuple[int, int, int], int] | None:

@@ -130,6 +130,13 @@ def _color_jitter(images: Tensor, draws: Draws) -> Tensor:
     return _image_by_image(v2.ColorJitter(*JITTER), images, draws)
 
 
+def _autoaugment_imagenet(images: Tensor, draws: Draws) -> Tensor:
+    """AutoAugment's policy for ImageNet, as torchvision has it."""
+    from torchvision.transforms import v2  # slow to import, as below
+
+    return _image_by_image(v2.AutoAugment(), images, draws)
+
+
 def _draw_resized_crop(count: int, _: Size, generator: torch.Generator) -> Draws:
     """Uniform in [0, 1): area, aspect, row and column of `TRIES` boxes for each image."""
     return (torch.rand(count, TRIES, 4, dtype=torch.float64, generator=generator),)
@@ -170,6 +177,7 @@ cutout = Augmentation(_draw_cutout, _cutout)
 roll = Augmentation(_draw_roll, _roll)
 autoaugment = Augmentation(_draw_autoaugment, _autoaugment)
 color_jitter = Augmentation(_draw_seeds, _color_jitter)
+autoaugment_imagenet = Augmentation(_draw_seeds, _autoaugment_imagenet)
 resized_crop = Augmentation(_draw_resized_crop, _resized_crop)
 
 
@@ -177,12 +185,13 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "crop": crop,
     "flip": flip,
     "autoaugment": autoaugment,
+    "autoaugment-imagenet": autoaugment_imagenet,
     "cutout": cutout,
     "resized-crop": resized_crop,
     "color-jitter": color_jitter,
     "roll": roll,
 }
-FOR_COLOUR = frozenset({"autoaugment", "color-jitter"})
+FOR_COLOUR = frozenset({"autoaugment", "autoaugment-imagenet", "color-jitter"})
 """Those that mean nothing for frames of events."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -169,6 +169,17 @@ def refuse(recipe: Recipe, name: str, *fields: str) -> None:
     for field in fields:
         if (value := getattr(recipe, field)) is not None:
             raise UserError(f"`{field} = {value!r}` means nothing for {name}", to_type=f"leave `{field}` out for it")
+
+
+def constants(
+    recipe: Recipe, mean: Sequence[float], std: Sequence[float], name: str
+) -> tuple[Sequence[float], Sequence[float]]:
+    """Mean and deviation of each channel: the recipe's, else the set's own. Raises UserError for too many or few."""
+    chosen = recipe.mean or mean, recipe.deviation or std
+    for field, values in zip(("mean", "deviation"), chosen, strict=True):
+        if len(values) != len(mean):
+            raise UserError(f"`{field}` has {len(values)} numbers", name, f"write {len(mean)}, one a channel")
+    return chosen
 
 
 def data_root(root: Path | None) -> Path:

@@ -101,12 +101,14 @@ class EventSet:
     def load(self, root: Path, recipe: Recipe, timesteps: int, device: torch.device) -> Data:
         """`timesteps` is the number of frames."""
         from harness.data.augment import chosen
+        from harness.data.memory import Order
 
-        refuse(recipe, self.name, "decoder", *(("split",) if self.published is None else ()))
+        refuse(recipe, self.name, "decoder", "mean", "deviation", *(("split",) if self.published is None else ()))
         augmentations = chosen(recipe.augmentation, events=True)
         kept = self._frames(root, timesteps, recipe.size or self.size, recipe.bins or self.bins)
         test = self._tests(self.find(root), recipe, kept)
-        train = self._split("train", ~test, kept, recipe, device, augmentations=augmentations)
+        order = Order(recipe.shuffled, recipe.partial_batch)
+        train = self._split("train", ~test, kept, recipe, device, augmentations=augmentations, order=order)
         tested = self._split("test", test, kept, recipe, device)
         polarities, height, width = train.images.shape[2:]
         return Data(

@@ -21,7 +21,7 @@ from torchvision.transforms import v2
 from harness.data import archives, decoders, pictures
 from harness.data.augment import Augmentation, cropped_at, resized_crop
 from harness.data.base import WHOLE, Share, shown
-from harness.data.memory import seeded
+from harness.data.memory import SHUFFLED, Order, seeded
 from harness.errors import UserError
 from harness.interrupts import leave_to_parent
 
@@ -142,6 +142,7 @@ class FileSplit:
     shift: Tensor
     workers: int | None = None
     """None: `worker_count()`."""
+    order: Order = SHUFFLED
 
     @property
     def samples(self) -> int:
@@ -152,8 +153,8 @@ class FileSplit:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Shuffled and augmented, see `Split.epoch`."""
         generator = seeded(seed, epoch)
-        order = torch.randperm(self.samples, generator=generator)
-        seeds = torch.randint(2**62, (self.samples,), generator=generator)
+        order = self.order.of(self.samples, batch, generator)
+        seeds = torch.randint(2**62, (self.samples,), generator=generator)[: len(order)]
         items = list(zip(order.tolist(), seeds.tolist(), strict=True))
         yield from self._loaded(_cut(items[start * batch :], batch, share), epoch)
 

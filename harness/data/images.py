@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.data import cache
-from harness.data.base import SPLITS, Data, Samples, Source, refuse
+from harness.data.base import SPLITS, Data, Samples, Source, constants, refuse
 from harness.data.fingerprint import combine, digest, identity, sorted_samples, stacked, twice
 from harness.errors import UserError
 from harness.spec import Recipe
@@ -65,14 +65,15 @@ class ImageSet:
     def load(self, root: Path, recipe: Recipe, timesteps: int, device: torch.device) -> Data:
         """`timesteps` is not used: a still image is shown at every step, by the network."""
         from harness.data.augment import chosen
-        from harness.data.memory import normalisation
+        from harness.data.memory import Order, normalisation
 
         refuse(recipe, self.name, "bins", "split", "decoder")
         augmentations = chosen(recipe.augmentation)
         parts = tuple(f"{split}_{part}" for split in SPLITS for part in ("images", "labels", "digests"))
         kept = self._kept(root, (*parts, "fingerprints", "verified"))
-        normalise = normalisation(self.mean, self.std, device)
-        train = self._split("train", kept, recipe, device, augmentations=augmentations, **normalise)
+        normalise = normalisation(*constants(recipe, self.mean, self.std, self.name), device)
+        order = Order(recipe.shuffled, recipe.partial_batch)
+        train = self._split("train", kept, recipe, device, augmentations=augmentations, order=order, **normalise)
         test = self._split("test", kept, recipe, device, **normalise)
         channels, height, width = train.images.shape[1:]
         return Data(

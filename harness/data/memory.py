@@ -23,6 +23,25 @@ TOGETHER = 4 << 20
 """Bytes of whole batches that are augmented at once."""
 
 
+class Order(NamedTuple):
+    """In which the samples of an epoch come, and whether all do."""
+
+    shuffled: bool = True
+    partial: bool = True
+    """Whether a last batch that is smaller than the others is among them."""
+
+    def of(self, samples: int, batch: int, generator: torch.Generator) -> Tensor:
+        """Raises UserError where nothing would be left."""
+        if not self.partial and samples < batch:
+            what = f"{samples} samples make no whole batch of {batch}, and a partial one is left out"
+            raise UserError(what, to_type="change `batch`, or `partial_batch`")
+        order = torch.randperm(samples, generator=generator) if self.shuffled else torch.arange(samples)
+        return order if self.partial else order[: samples // batch * batch]
+
+
+SHUFFLED = Order()
+
+
 class Drawn(NamedTuple):
     """A batch before its pixels are touched: which samples, and what each augmentation drew for them."""
 
@@ -45,6 +64,7 @@ class MemorySplit:
     scale: Tensor
     """(C, 1, 1): an image becomes ``images · scale − shift``."""
     shift: Tensor
+    order: Order = SHUFFLED
 
     @property
     def samples(self) -> int:
@@ -72,7 +92,7 @@ class MemorySplit:
     def _drawn(self, seed: int, epoch: int, batch: int) -> Iterator[Drawn]:
         generator = seeded(seed, epoch)
         height, width = self.images.shape[-2:]
-        for chosen in torch.randperm(self.samples, generator=generator).split(batch):
+        for chosen in self.order.of(self.samples, batch, generator).split(batch):
             draws = [each.draw(len(chosen), (height, width), generator) for each in self.augmentations]
             yield Drawn(chosen, draws)
 

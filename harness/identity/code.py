@@ -72,7 +72,8 @@ def _told(code: Code) -> str:
 
 
 def _entries(cell: Cell) -> Iterator[str]:
-    for folder, name in zip(vouched.ENTRIES, (cell.method, cell.architecture, cell.dataset), strict=True):
+    named = (cell.method, cell.method, cell.architecture, cell.dataset)  # a system or a method: one of the two is there
+    for folder, name in zip(vouched.ENTRIES, named, strict=True):
         yield vouched.entry(folder, name)
 
 

@@ -23,7 +23,7 @@ LOCK = Path(__file__).with_name("vouched.json")
 HOMES = {"baselines": Path(baselines.__file__).parent, "harness": Path(__file__).parents[1]}
 SCOPE = ("baselines", "harness/data", "harness/train")
 """Where the code stands that turns a cell into numbers."""
-ENTRIES = ("baselines/methods", "baselines/architectures", "harness/data/sets")
+ENTRIES = ("baselines/methods", "baselines/systems", "baselines/architectures", "harness/data/sets")
 """Folders in which a file is one entry, which the cells of the others do not use."""
 SUFFIXES = (".py", ".c", ".h")
 ALL = "all"

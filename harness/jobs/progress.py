@@ -189,7 +189,7 @@ def _cells_of(name: str, said: Progress | None, elsewhere: bool) -> tuple[str | 
         f"epoch {said.epoch}/{said.epochs}",
         ProgressBar(total=said.epochs, completed=said.epoch, width=8),
         "" if said.accuracy is None else f"{said.accuracy:.1f} %",
-        f"{said.images_per_second:,.0f} images/s",
+        printable(said.words) or f"{said.images_per_second:,.0f} images/s",
         Text(printable(said.host)) if elsewhere else f"{duration(said.seconds_left)} left",
     )
 
@@ -198,6 +198,6 @@ def _line_of(name: str, said: Progress | None, elsewhere: bool) -> str:
     if said is None or said.epoch == STARTING:
         return f"{name}: {said.words if said is not None and said.words else 'starting'}"
     accuracy = "" if said.accuracy is None else f", {said.accuracy:.2f} %"
-    speed = f"{said.images_per_second:,.0f} images/s, {duration(said.seconds_left)} left"
+    speed = f"{said.words or f'{said.images_per_second:,.0f} images/s'}, {duration(said.seconds_left)} left"
     where = f", in another run on {said.host}" if elsewhere else ""
     return f"{name}: epoch {said.epoch}/{said.epochs}{accuracy}, {speed}{where}"

@@ -73,9 +73,14 @@ def _check_sizes(bench: Bench, file: str) -> Iterator[UserError]:
         yield UserError("has no rounds, or no [[grid]]", file, "write at least one of each")
     for number, grid in enumerate((*bench.grid, *getattr(bench, "growth", ())), start=1):
         for name, values in msgspec.structs.asdict(msgspec.structs.replace(grid, rounds=None, subject=None)).items():
-            wrong = [v for v in values or () if not isinstance(v, str) and not 0 < v < 1e6]
+            wrong = [v for v in values or () if not isinstance(v, str) and not _possible(name, v)]
             if wrong or values == () or (grid.rounds or 1) < 1:
                 yield UserError(f"`{name}` is {wrong or values}", f"{file}: grid {number}", "write numbers above 0")
+
+
+def _possible(name: str, value: float) -> bool:
+    """Of a size; a rate of 0 stands for none that is set."""
+    return 0 <= value < 1 if name == "rate" else 0 < value < 1e6
 
 
 def narrowed(bench: Bench, wanted: Mapping[str, tuple], rounds: int | None) -> Bench:

@@ -22,7 +22,7 @@ from harness.measure.memory import saved_bytes
 from harness.spec import Cell, Recipe
 from harness.train.build import network_of
 
-OPTIMISER = {"sgd": 1, "adam": 2}
+OPTIMISER = {"sgd": 1, "adam": 2, "amsgrad": 3}
 """Tensors that it keeps beside each parameter; SGD without momentum keeps none."""
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import baselines
 from baselines import kernels
+from baselines.kernels.traced import layers
 from baselines.method import Method, Shape
 from baselines.network import Network
 from baselines.parts.potential import NoNorm
@@ -68,7 +69,7 @@ class Stepper:
         self.network.train()
 
     def __call__(self) -> None:
-        with self._backend():
+        with self._backend(), layers.at_once():
             for parameter in self.network.parameters():
                 parameter.grad = None
             self._loss().backward()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from baselines.kernels.traced import layers
 from baselines.network import Network
 from harness.measure.judge import judged, timer_of
 from harness.measure.networks import noise, prepared
@@ -38,4 +39,5 @@ def _take(setting: Setting, bench: Latency, rounds: int, device: torch.device, t
 
 @torch.inference_mode()
 def _infer(network: Network, images: Tensor) -> Tensor:
-    return network(images)
+    with layers.at_once():
+        return network(images)

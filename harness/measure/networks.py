@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 import baselines
-from baselines.folding import fold_norms, fold_thresholds
+from baselines.folding import FoldedFire, event_driven, fold_norms, fold_thresholds
 from baselines.network import Network
+from baselines.parts.neurons import Fire, SpikingNeuron
 from baselines.parts.potential import MPBN
 from harness.measure.spec import Setting, Subject
 
 CLASSES = 10
 CALIBRATION = 4
 """Passes over noise in training mode that give the running statistics."""
+HALVINGS = 14
+"""Of the interval that a threshold is sought in."""
 
 
 def shape_of(setting: Setting) -> tuple[int, int, int]:
@@ -43,7 +46,10 @@ def prepared(subject: Subject, setting: Setting, device: torch.device, seed: int
     if subject.signed:
         negate_every_other_scale(network)
     network.eval()
-    return fold_norms(fold_thresholds(network)) if subject.folded else network
+    network = fold_norms(fold_thresholds(network)) if subject.folded else network
+    if setting.rate:
+        fire_at(network, setting.rate, noise(setting, device))
+    return event_driven(network) if subject.events else network
 
 
 @torch.no_grad()
@@ -59,3 +65,36 @@ def negate_every_other_scale(network: Network) -> None:
     for module in network.modules():
         if isinstance(module, MPBN):
             module.weight[::2] *= -1
+
+
+@torch.no_grad()
+def fire_at(network: Network, rate: float, images: Tensor) -> None:
+    """Move the threshold of each layer of neurons, from the first on, so that of its elements `rate` fire a step."""
+
+    def settle(layer: SpikingNeuron, inputs: tuple[Tensor, ...]) -> None:
+        (x,) = inputs
+        lowest, highest = (float(x.abs().max()) * layer.timesteps * sign for sign in (-1, 1))
+        move = _mover(layer)
+        for _ in range(HALVINGS):
+            middle = (lowest + highest) / 2
+            move(middle)
+            if float(layer.forward(x).mean()) > rate:
+                lowest = middle
+            else:
+                highest = middle
+
+    hooks = [layer.register_forward_pre_hook(settle) for layer in network.spiking_layers().values()]
+    network(images)
+    for hook in hooks:
+        hook.remove()
+
+
+def _mover(layer: SpikingNeuron) -> Callable[[float], None]:
+    """What moves the threshold of `layer` by so much from where it is."""
+    fire = layer.fire
+    if isinstance(fire, FoldedFire):
+        thresholds = fire.thresholds.clone()
+        return lambda by: setattr(fire, "thresholds", thresholds + by)
+    assert isinstance(fire, Fire)
+    v_th = fire.v_th
+    return lambda by: setattr(fire, "v_th", v_th + by)

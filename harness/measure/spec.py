@@ -30,6 +30,8 @@ class Setting(Record, frozen=True):
     """Where all of them are of one method."""
     size: int = CIFAR
     """Height and width of an image, in pixels."""
+    rate: float = 0.0
+    """Spikes an element and step that every layer of neurons is set to; 0: as many as noise makes."""
 
     @property
     def title(self) -> str:
@@ -41,6 +43,7 @@ class Setting(Record, frozen=True):
             f"width {self.width:g}",
             f"T = {self.timesteps}",
             f"batch {self.batch}",
+            f"firing rate {self.rate:g}" if self.rate else "",
         ]
         return ", ".join(part for part in parts if part)
 
@@ -54,6 +57,7 @@ class Grid(Spec, frozen=True):
     batch: tuple[int, ...]
     method: tuple[str, ...] = ("",)
     size: tuple[int, ...] = (CIFAR,)
+    rate: tuple[float, ...] = (0.0,)
     rounds: int | None = None
     """None: as many as the bench says."""
     subject: tuple[str, ...] = ()
@@ -78,13 +82,16 @@ class Subject(Spec, frozen=True):
     """Every normalisation folded away, as for inference."""
     signed: bool = False
     """With the scale of every other channel or element negated: the case whose folded comparison turns round."""
+    events: bool = False
+    """With convolutions that take their input as events where that is faster."""
     within: float | None = None
     """Its ratio is claimed to be 1, up to this much."""
 
     @property
     def label(self) -> str:
-        """``mpbn, signed, folded``."""
-        return ", ".join([self.method, *["signed"] * self.signed, "folded" if self.folded else "as trained"])
+        """``mpbn, signed, folded, events``."""
+        form = "folded" if self.folded else "as trained"
+        return ", ".join([self.method, *["signed"] * self.signed, form, *["events"] * self.events])
 
 
 class Latency(Spec, frozen=True, tag_field="kind", tag="latency"):

@@ -42,10 +42,12 @@ TARGETS = (
 
 def write(benched: Benched, stem: Path) -> list[Path]:
     """The pages as Markdown and the pictures beside each other, `stem` with their endings. Raises UserError."""
-    from harness.render import forest, growth, look, render
+    from harness.render import crossing, forest, growth, look, render
 
     contents = {".md": f"{render(bench_pages(benched), 'markdown')}\n".encode()}
     pictures = {"": forest.draw(benched)} | ({"-growth": growth.draw(benched)} if benched.growth else {})
+    if crossing.has_rates(benched):
+        pictures["-rates"] = crossing.draw(benched)
     for name, picture in pictures.items():
         drawn = look.files(picture, benched.title)
         contents |= {f"{name}.{suffix}": drawn[suffix] for suffix in ("svg", "png")}

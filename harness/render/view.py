@@ -80,13 +80,13 @@ class Shown:
 
 def table_page(plan: Plan, outcomes: Mapping[str, Outcome]) -> Page:
     """`plan` beside what the store holds for it (`outcomes` by cell key; an absent key is a missing seed)."""
-    notes = dict.fromkeys(line.row.note for line in plan.lines if line.row.note)
+    notes = dict.fromkeys(line.row.remark for line in plan.lines if line.row.remark)
     numbers = {note: number for number, note in enumerate(notes, start=1)}
     shown = [
         Shown(
             line=line,
             summary=summarise(line, plan, outcomes),
-            mark=_mark(numbers.get(line.row.note)),
+            mark=_mark(numbers.get(line.row.remark)),
             contrast=_contrast(line, plan, outcomes),
         )
         for line in plan.lines
@@ -136,7 +136,7 @@ def _line(shown: Shown, group: str) -> Line:
         cells=(
             str(shown.line.number),
             f"{method_label(row)}{reference}{own}{shown.mark}",
-            display("architecture", row.architecture),
+            display("architecture", shown.line.network),
             str(row.timesteps),
             _number(row.accuracy, row.std),
             _measured(summary),
@@ -196,7 +196,13 @@ def _notes(plan: Plan, shown: Sequence[Shown]) -> list[str]:
     trained = [s for s in shown if s.line.cells]
     if not any(s.summary.accuracies for s in trained):
         return [*plan.table.footnote, *troubles, *_nothing_yet(trained)]
-    told = [_which_epoch(trained), *_contrasts(shown), *_other_recipes(shown), *_limits(plan, trained)]
+    told = [
+        _which_epoch(trained),
+        *_own(plan, trained),
+        *_contrasts(shown),
+        *_other_recipes(shown),
+        *_limits(plan, trained),
+    ]
     return [*plan.table.footnote, *troubles, *told]
 
 
@@ -234,6 +240,18 @@ def _which_epoch(trained: Sequence[Shown]) -> str:
 
 def _other_recipes(shown: Sequence[Shown]) -> list[str]:
     return [OTHER_RECIPE] * any(row.summary.verdict == Verdict.OTHER_RECIPE for row in shown)
+
+
+def _own(plan: Plan, trained: Sequence[Shown]) -> list[str]:
+    """Where the settings of rows come from that are trained as their own papers do it."""
+    if not plan.own:
+        return []
+    rows: dict[tuple[str, ...], list[int]] = {}
+    for row in trained:
+        rows.setdefault(row.line.chosen, []).append(row.line.number)
+    told = "; ".join(f"{rows_text(numbers)}: {', '.join(names)}" for names, numbers in rows.items() if names)
+    whence = "Each row is trained as its own paper or code does it; each setting and its source: show protocol own."
+    return [f"{whence} Chosen, where nothing public says it: {told}." if told else whence]
 
 
 def _contrasts(shown: Sequence[Shown]) -> list[str]:
@@ -308,6 +326,9 @@ def _record(plan: Plan, shown: Shown) -> dict[str, object]:
         "unlike": "; ".join(summary.unlike),
         "troubles": "; ".join(summary.troubles),
         "change": row.change.text,
+        "network": line.network,
+        "reported": "; ".join(f"{other.accuracy:.2f} {other.what}" for other in row.reported),
+        "chosen": " ".join(line.chosen),
         **_contrast_record(shown),
     }
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in record.items()}

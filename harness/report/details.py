@@ -8,14 +8,12 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from harness.amounts import duration
 from harness.plan import Line
 from harness.report.chart import curves
 from harness.report.gather import Found, Sight
 from harness.report.markup import Html, element, joined
-from harness.spec import Cell, Row
+from harness.spec import Cell, Row, notable
 from harness.stats import Outcome, RowSummary
 from harness.store.result import Failure, FoldProof, Progress, Result
 from harness.verbs.session import PROTOCOL
@@ -85,7 +83,7 @@ def _judgement(sight: Sight, line: Line, summary: RowSummary) -> Html:
     told = [f"{summary.verdict[:1].upper()}{summary.verdict[1:]}{_because(sight, line, summary)}."]
     if summary.evidence:
         told.append(f"Evidence: {summary.evidence}.")
-    told += [f"{text[:1].upper()}{text[1:]}." for text in (*summary.troubles, line.row.note) if text]
+    told += [f"{text[:1].upper()}{text[1:]}." for text in (*summary.troubles, line.row.remark) if text]
     if line.row.change.text:
         told.append(f"Unlike the protocol: {line.row.change.text}.")
     return element("p", " ".join(told), class_="judgement")
@@ -226,8 +224,7 @@ def _minute(when: str) -> str:
 
 
 def _recipe(cell: Cell) -> Html:
-    fields = msgspec.structs.asdict(cell.recipe)
-    shown = {name: _value(value) for name, value in fields.items() if value is not None}
+    shown = {name: _value(value) for name, value in notable(cell.recipe).items() if value is not None}
     return terms({name.replace("_", " "): text for name, text in shown.items()})
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from harness.printable import inert
-from harness.spec import Cell, Recipe
+from harness.spec import SELDOM, Cell, Recipe, notable
 from harness.store.result import Failure, Progress, Result
 
 CELL = ("dataset", "method", "architecture", "timesteps", "seed")
@@ -36,9 +36,13 @@ SUMMARY = (
 """What a finished cell has, empty for others; `reason`: why a cell failed, or a fold did."""
 
 
+USUAL = [name for name in Recipe.__struct_fields__ if name not in SELDOM]
+
+
 def cells(found: Iterable[tuple[Cell, Result | Failure | Progress | None]]) -> pd.DataFrame:
     """A row a cell, in the order given: what it is, its recipe (`recipe_...`), what came of it."""
-    names = Recipe.__struct_fields__
+    found = list(found)
+    names = list(dict.fromkeys([*USUAL, *(name for cell, _ in found for name in notable(cell.recipe))]))
     rows = [
         {name: getattr(cell, name) for name in CELL}
         | {"key": cell.key, "data": cell.data, "source": cell.source}
@@ -51,7 +55,7 @@ def cells(found: Iterable[tuple[Cell, Result | Failure | Progress | None]]) -> p
 
 
 def _flat(value: object) -> object:
-    return " ".join(value) if isinstance(value, tuple) else value
+    return " ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def _summary(outcome: Result | Failure | Progress | None) -> dict[str, object]:

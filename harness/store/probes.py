@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from harness.store.result import Count, Number, Percent, Record, Seconds
+from harness.store.result import Count, Number, Percent, Record, Seconds, Share
 
 PROBE_VERSION = 1
 
@@ -26,13 +26,13 @@ NEEDED = {
     "potentials": "potentials",
     "thresholds": "potentials",
     "energy": "operations",
+    "latency": "operations",
 }
 """Kind of a figure -> the probe that it is drawn from; the other kinds need results alone."""
 
 WEIGHTLESS = frozenset({"operations"})
 """Probes that are computed from the result alone."""
 
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Amount = Annotated[float, msgspec.Meta(ge=0, le=1e100)]
 
 Statistics = Literal["running", "re-estimated"]
@@ -182,6 +182,8 @@ class Operations(Record, frozen=True, kw_only=True):
     """Where it sees spikes: its weight is added for every one."""
     rates: dict[str, Share] = msgspec.field(default_factory=dict)
     """Those that were counted with: of the cell's result, by the name of the layer."""
+    after: tuple[tuple[Amount, Amount], ...] = ()
+    """MACs and ACs of the first 1, 2, 4, … T timesteps, where the result tells the rates of those."""
     seconds: Seconds = 0.0
 
     @property

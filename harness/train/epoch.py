@@ -71,8 +71,7 @@ class Epoch:
 
         Saves when that is due. Raises Stopped if a process was asked to stop, and Diverged if one has lost the loss.
         """
-        now = time.perf_counter()
-        beat, due = now - self._beaten > HEARTBEAT, now - self._saved > SAVE_EVERY
+        beat, due = self.beats(), time.perf_counter() - self._saved > SAVE_EVERY
         lost = beat and not math.isfinite(self.total.loss)
         stopping, due, lost = self._group.any(self._stop.requested, due, lost)
         if lost:
@@ -81,8 +80,13 @@ class Epoch:
             self._save()
         if stopping:
             raise Stopped(f"in epoch {self._before.epoch + 1} after batch {self.batches}")
-        if beat:
-            self._beaten = now
+        return beat
+
+    def beats(self) -> bool:
+        """Whether it is time to report, of this process alone: then not again for `HEARTBEAT`."""
+        now = time.perf_counter()
+        beat = now - self._beaten > HEARTBEAT
+        self._beaten = now if beat else self._beaten
         return beat
 
     def _save(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -21,6 +22,7 @@ from harness.train.checkpoint import Checkpoint, State, unfit
 from harness.train.distributed import ALONE, Group
 from harness.train.epoch import Diverged, Epoch, check_finite
 from harness.train.learner import Learner
+from harness.train.optimiser import learning_rate, make_optimiser
 from harness.train.tally import Tally, evaluate
 
 __all__ = ["Diverged", "Pace", "Tally", "append", "evaluate", "learning_rate", "make_optimiser", "train"]
@@ -36,7 +38,7 @@ class Pace(NamedTuple):
     images_per_second: float
     seconds_left: float
     words: str = ""
-    """What a procedure says of itself, before its first epoch."""
+    """What it does besides training: what a procedure says of itself, how far an evaluation is."""
 
 
 def train(
@@ -52,7 +54,7 @@ def train(
     """Train `network` in place, resuming from `checkpoint`, and return the last state.
 
     A resumed run repeats an uninterrupted one to the bit: samples are drawn from (seed, epoch, batch), and the state
-    of torch's generators is saved. Each process of a `group` calls this; the first alone saves and reports.
+    of torch's generators is saved. Each process of a `group` calls this; the first alone saves.
     Raises Diverged, and Stopped after saving when asked to stop. `weights` are those that the network begins from.
     """
     optimiser = make_optimiser(network, recipe)
@@ -73,22 +75,31 @@ def train(
             share = data.train.epoch(seed, epoch, recipe.batch, start=now.batches, share=group.share)
             for images, labels in share if procedure.trains else ():
                 learner.part = len(labels) / min(recipe.batch, data.train.samples - now.batches * recipe.batch)
-                loss, logits = procedure.step(network, images, labels, learner)
+                wanted = labels if not recipe.smoothing else softened(labels, data.classes, recipe.smoothing, network)
+                loss, logits = procedure.step(network, images, wanted, learner)
                 now.add(loss.detach(), network.method.readout(logits.detach()), labels)
-                if now.pause() and (done := now.batches * recipe.batch) < data.train.samples and group.leads:
+                if now.pause() and (done := now.batches * recipe.batch) < data.train.samples:
                     report(pace(state.curve, epoch + done / data.train.samples, now.seconds, data, recipe))
             total = now.total.over(group)
             check_finite("the loss", total.loss, epoch)
             check_network(network, epoch, group)
 
-            test = evaluate(network, data.test.batches(recipe.batch, share=group.share), group, now.pause)
+            trained = pace(state.curve, epoch + procedure.trains, now.seconds, data, recipe)
+            tell = partial(tell_test, now, trained, network.timesteps, report)
+            test = evaluate(network, data.test.batches(recipe.batch, share=group.share), group, now.pause, tell)
             check_finite("the test loss", test.loss, epoch)
             curve = append(state.curve, total, test, rate, now.seconds)
             state = State(epoch + 1, network.state_dict(), optimiser.state_dict(), curve, state.resumed)
             if group.leads:
                 checkpoint.save(state)
-                report(pace(curve, epoch + 1, 0.0, data, recipe))
+            report(pace(curve, epoch + 1, 0.0, data, recipe))
     return state
+
+
+def tell_test(epoch: Epoch, pace: Pace, whole: int, report: Callable[[Pace], None], tested: int, t: int) -> None:
+    """Of a long evaluation, behind the training of `pace`."""
+    if epoch.beats():
+        report(pace._replace(words=f"{tested} images tested, T = {t}/{whole}"))
 
 
 def resume(network: Network, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint, group: Group) -> State:
@@ -111,16 +122,19 @@ def begin(
     group: Group,
     weights: Mapping[str, Tensor] | None,
 ) -> None:
-    """What the procedure does before the first epoch: alike in all processes, of which the first one tells."""
+    """What the procedure does before the first epoch: alike in all processes."""
 
     def images() -> Iterator[Tensor]:
-        return (images for images, _ in data.train.epoch(seed, 0, recipe.batch))
+        shown = (images for images, _ in data.train.epoch(seed, 0, recipe.batch))
+        return shown if recipe.search is None else islice(shown, max(1, recipe.search[0] // recipe.batch))
 
-    def tell(words: str) -> None:
-        if group.leads:
-            report(Pace(0.0, None, 0.0, math.inf, words))
-
-    network.method.procedure.begin(network, Start(weights=weights, images=images, tell=tell))
+    start = Start(
+        weights=weights,
+        images=images,
+        tell=lambda words: report(Pace(0.0, None, 0.0, math.inf, words)),
+        steps=None if recipe.search is None else recipe.search[1],
+    )
+    network.method.procedure.begin(network, start)
     group.start_alike(network.state_dict().values())
 
 
@@ -163,28 +177,10 @@ def check_network(network: Network, epoch: int, group: Group) -> None:
             raise RuntimeError(f"{name} is not the same in all processes")
 
 
-def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser; with `decayed = "weights"`, only convolution and linear weights decay."""
-    kernels = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    chosen = {id(p) for p in (kernels if recipe.decayed == "weights" else network.parameters())}
-    decayed = [p for p in network.parameters() if id(p) in chosen]
-    spared = [p for p in network.parameters() if id(p) not in chosen]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": spared, "weight_decay": 0.0}]
-    if recipe.optimiser == "adam":
-        return torch.optim.Adam(groups, lr=recipe.lr)
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
-
-
-def learning_rate(optimiser: torch.optim.Optimizer, recipe: Recipe) -> Callable[[int], float]:
-    """Sets and returns the learning rate of an epoch counted from 0; needs no state, so nothing to resume."""
-
-    def schedule(epoch: int) -> float:
-        cosine = 0.5 * recipe.lr * (1 + math.cos(math.pi * epoch / recipe.epochs))
-        for group in optimiser.param_groups:
-            group["lr"] = cosine if recipe.schedule == "cosine" else recipe.lr
-        return optimiser.param_groups[0]["lr"]
-
-    return schedule
+def softened(labels: Tensor, classes: int, smoothing: float, network: Network) -> Tensor:
+    """(B, classes): the share of each class, for an objective that takes those."""
+    hard = nn.functional.one_hot(labels, classes).to(next(network.parameters()).dtype)
+    return hard * (1 - smoothing) + smoothing / classes
 
 
 def append(curve: Curve, train: Tally, test: Tally, rate: float, seconds: float) -> Curve:

@@ -40,21 +40,19 @@ def prove(network: Network, batches: Batches) -> tuple[FoldProof, ...]:
         return ()
     batches = list(batches)
     networks: dict[Precision, Network] = {"float32": network, "float64": copy.deepcopy(network).double()}
-    proofs = []
+    modules, proofs = list(network.modules()), []
+    thresholds = "mpbn-threshold" if any(isinstance(module, MPBN) for module in modules) else "threshold"
+    folds = (
+        (any(map(has_foldable_threshold, modules)), thresholds, fold_thresholds),
+        (any(map(has_foldable_leak, modules)), "mpbn-leak", fold_leaks),
+        (any(map(has_foldable_norm, modules)), "norm-conv", fold_norms),
+        (bool(coefficients(network.body)), "coefficient", fold_coefficients),
+    )
     for precision, before in networks.items():
-        folded = fold_thresholds(before)
-        if any(has_foldable_threshold(module) for module in network.modules()):
-            what = "mpbn-threshold" if any(isinstance(m, MPBN) for m in network.modules()) else "threshold"
-            proofs.append(compare(before, folded, batches, what, precision, exact=True))
-        if any(has_foldable_leak(module) for module in network.modules()):
-            before, folded = folded, fold_leaks(folded)
-            proofs.append(compare(before, folded, batches, "mpbn-leak", precision, exact=precision == "float64"))
-        if any(has_foldable_norm(module) for module in network.modules()):
-            before, folded = folded, fold_norms(folded)
-            proofs.append(compare(before, folded, batches, "norm-conv", precision, exact=precision == "float64"))
-        if coefficients(network.body):
-            before, folded = folded, fold_coefficients(folded)
-            proofs.append(compare(before, folded, batches, "coefficient", precision, exact=precision == "float64"))
+        for what, fold in ((what, fold) for applies, what, fold in folds if applies):
+            exact = fold is fold_thresholds or precision == "float64"
+            proofs.append(compare(before, after := fold(before), batches, what, precision, exact))
+            before = after
     return tuple(proofs)
 
 

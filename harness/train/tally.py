@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -55,22 +56,25 @@ def evaluate(
     batches: Iterable[tuple[Tensor, Tensor]],
     group: Group = ALONE,
     pause: Callable[[], object] = lambda: None,
+    tell: Callable[[int, int], object] = lambda tested, t: None,
 ) -> Tally:
-    """Loss and accuracy in evaluation mode, over the shares of all processes; `pause` is called after each batch."""
+    """Loss and accuracy in evaluation mode, over the shares of all processes.
+
+    `pause` is called after each batch, and `tell` within a long one: how many images were before it, timesteps of it.
+    """
     network.eval()
-    total, hits = Tally(), [0] * len(doubled(network.timesteps))
+    tallies = [Tally() for _ in doubled(network.timesteps)]
     for images, labels in batches:
         if len(labels):
-            *early, logits = network.so_far(images, doubled(network.timesteps))
-            scores = network.method.readout(logits)
-            total.add(network.method.objective(logits, labels), scores, labels)
-            each = [*map(network.method.readout, early), scores]
-            hits = [h + (y.argmax(1) == labels).sum() for h, y in zip(hits, each, strict=True)]
+            within = partial(tell, tallies[0].samples)
+            each = list(network.so_far(images, doubled(network.timesteps), within))
+            loss = network.method.objective(each[-1], labels)
+            for tally, logits in zip(tallies, each, strict=True):
+                tally.add(loss, network.method.readout(logits), labels)
         pause()
-    whole = total.over(group)
-    sums = summed(group, [int(h) for h in hits]) if group.size > 1 else map(int, hits)
-    whole.after = tuple(100.0 * h / max(1, whole.samples) for h in sums)
-    return whole
+    whole = [tally.over(group) for tally in tallies]
+    whole[-1].after = tuple(tally.accuracy for tally in whole)
+    return whole[-1]
 
 
 def doubled(timesteps: int) -> list[int]:

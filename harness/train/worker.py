@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import platform
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
 import torch
+from torch import Tensor
 
-from baselines import kernels
+from baselines import firing, kernels
 from baselines import remains as inference
-from baselines.network import LONG, Network
+from baselines.network import Network
 from baselines.recompute import Recompute
 from harness import durable, environment, opened, plugins
 from harness.data import Data, load
@@ -34,10 +33,10 @@ from harness.train import distributed
 from harness.train.build import network_of
 from harness.train.checkpoint import Checkpoint, State, serialised
 from harness.train.distributed import Group, PeerFailed
-from harness.train.learner import Trial
 from harness.train.loop import Diverged, Pace, train
 from harness.train.origin import Begun, origin_of
 from harness.train.proof import prove
+from harness.train.tally import doubled
 
 PROOF_SAMPLES = 256
 """Test samples that a fold proof runs on."""
@@ -141,13 +140,16 @@ def attempt(work: Work, beat: Callable[[], None], log: Callable[[str], None]) ->
     def report(pace: Pace) -> None:
         beat()
         store.write_progress(cell, progress(pace, cell))
-        if pace.accuracy is not None and pace.epochs_done == int(pace.epochs_done):
+        if pace.accuracy is not None and pace.epochs_done == int(pace.epochs_done) and not pace.words:
             done, speed = int(pace.epochs_done), pace.images_per_second
             log(f"epoch {done}/{cell.recipe.epochs}: {pace.accuracy:.2f} %, {speed:.0f} images/s")
 
     data, network, state, checkpoint, begun = fit(work, report, log)
     beat()
-    proofs = prove(network, first(data, PROOF_SAMPLES, cell.recipe.batch))
+    tested = first(data, PROOF_SAMPLES, cell.recipe.batch)
+    proofs = prove(network, tested)
+    shown = [images for images, _ in tested]
+    rates, pixels = firing.rates(network, shown, doubled(cell.timesteps)), firing.pixels(network, shown)
     beat()  # while the proofs ran, the cell may have been taken over
     weights = serialised(network.state_dict())
     durable.write(store.folder(cell) / "weights.pt", weights)
@@ -173,6 +175,8 @@ def attempt(work: Work, beat: Callable[[], None], log: Callable[[str], None]) ->
         seconds=sum(state.curve.seconds),
         resumed=state.resumed,
         remains=inference.remains(inference.folded(network)),
+        rates=rates,
+        pixels=pixels,
         weights=fingerprint(weights),
         begun=begun.fingerprint,
     )
@@ -232,34 +236,7 @@ def prepare(cell: Cell, data_root: Path | None) -> tuple[Data, Network]:
     return data, network.to(device()).in_precision(cell.recipe.precision)
 
 
-def time_step(cell: Cell, data_root: Path | None, steps: int = 3, recompute: Recompute = "nothing") -> float:
-    """Seconds that an epoch of `cell` takes, from the fastest of a few training steps and one of evaluation.
-
-    Of more than `LONG` timesteps as many are timed, and the others taken to be alike.
-    """
-    shown = min(cell.timesteps, LONG)
-    data, network = prepare(msgspec.structs.replace(cell, timesteps=shown), data_root)
-    network.recompute = recompute
-    network.train()
-    seconds, trial, procedure = {"train": [], "test": []}, Trial(network), network.method.procedure
-    for _, (images, labels) in zip(range(steps), data.train.epoch(cell.seed, 0, cell.recipe.batch), strict=False):
-        if procedure.trains:
-            start = time.perf_counter()
-            procedure.step(network, images, labels, trial)
-            synchronise()
-            seconds["train"].append(time.perf_counter() - start)
-    network.eval()
-    for _, (images, _) in zip(range(2), data.test.batches(cell.recipe.batch), strict=False):
-        start = time.perf_counter()
-        with torch.no_grad():
-            network(images)
-        synchronise()
-        seconds["test"].append(time.perf_counter() - start)
-    batches = {"train": data.train.samples / cell.recipe.batch, "test": data.test.samples / cell.recipe.batch}
-    return sum(min(seconds[name], default=0.0) * batches[name] for name in seconds) * cell.timesteps / shown
-
-
-def first(data: Data, samples: int, batch: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def first(data: Data, samples: int, batch: int) -> list[tuple[Tensor, Tensor]]:
     """The first test batches that hold at least `samples`, or all there are."""
     batches, held = [], 0
     for images, labels in data.test.batches(batch):
@@ -318,11 +295,6 @@ class Log:
 
 def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def synchronise() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 def now() -> str:

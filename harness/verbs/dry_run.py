@@ -10,6 +10,7 @@ from harness.amounts import duration
 from harness.columns import columns
 from harness.errors import UserError
 from harness.forecast import remainder
+from harness.forecast.gpu import gpu_hours
 from harness.forecast.memory import Device, fits, memory
 from harness.forecast.time import forecast
 from harness.jobs import launch, remote
@@ -70,8 +71,11 @@ def dry_run(
     default = launch.default_jobs(how.on, environment.gpus(), how.threads)
     jobs = min(how.jobs or default, max(1, len(able)))
     here = _device(jobs)
+    whole = all(plan.own and plan.preset is None for plan in plans) and not environment.gpus()
+    lines = [gpu_hours(todo, store)] if todo and whole else []
+    able = [] if whole else able  # whole recipes of other papers: a few steps of each shape would take hours here
     small = [cell for cell in able if fits(_total(cell, cell.recipe.batch, how.recompute), here.gib)]
-    expected, lines = forecast(small, _measure(asked, how, step), jobs), list[str]()
+    expected = forecast(small, _measure(asked, how, step), jobs)
     if expected.costs:
         lines.append(f"about {duration(expected.wall_seconds)} with {jobs} at once, by a few steps of each shape here:")
         costs = [
@@ -86,9 +90,9 @@ def dry_run(
 def _measure(asked: Asked, how: How, step: Callable[[str], None]) -> Callable[[Cell], float]:
     def measure(cell: Cell) -> float:
         step(f"timing a few steps of {without_seed(cell.label)}")
-        from harness.train.worker import time_step
+        from harness.measure import timing
 
-        return time_step(cell, asked.data, recompute=how.recompute)
+        return timing.epoch(cell, asked.data, recompute=how.recompute)
 
     return measure
 

@@ -194,7 +194,8 @@ def _running(cell: Cell, said: Progress, task: Task | None) -> Entry:
     parts = [f"epoch {said.epoch}/{said.epochs}" if said.epoch else said.words or "starting"]
     if said.epoch:
         parts += [] if said.accuracy is None else [f"{said.accuracy:.2f} %"]
-        parts += [f"{said.images_per_second:,.0f} images/s", f"{duration(said.seconds_left)} left"]
+        parts.append(said.words or f"{said.images_per_second:,.0f} images/s")
+        parts.append(f"{duration(said.seconds_left)} left")
     parts.append(f"job {job} on {node}" if job else f"on {node} (process {said.pid})")
     limit = task.seconds_left if task is not None else None
     if said.epoch and limit is not None and limit < said.seconds_left:

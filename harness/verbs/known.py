@@ -9,6 +9,7 @@ from harness import checks, data, tables
 from harness.errors import UserError, UserErrors, did_you_mean
 from harness.plan import Context, Plan
 from harness.spec import Figure, Recipe, Row, Table
+from harness.works import Works
 
 
 def check(plans: Sequence[Plan]) -> None:
@@ -32,6 +33,8 @@ def _unknown(number: int, row: Row, table: Table | Figure, context: Context) -> 
         if name not in known and name not in tables.printed(kind):
             written = "; or write it: new method, then --plugin FILE.py" if kind == "method" else ""
             yield UserError(f"unknown {NAMED.get(kind, kind)} `{name}`", where, did_you_mean(name, known) + written)
+    if isinstance(context.protocol, Works):
+        return
     if row.dataset in data.names() and row.dataset not in context.protocol.recipe:
         advice = f"add a block [recipe.{row.dataset}] (epochs, batch, ...) to a copy of it, and give --protocol FILE"
         yield UserError(f"protocol {context.protocol.name} has no recipe for `{row.dataset}`", where, advice)

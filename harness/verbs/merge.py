@@ -25,6 +25,8 @@ from harness.store.result import Result
 
 PROVENANCE = ("version", "environment", "attempts", "started", "finished", "seconds", "resumed", "weights", "begun")
 """Fields of a result that say how it came about; beside them, the curve's seconds."""
+LATER = ("rates", "pixels")
+"""What older results do not tell."""
 CHECKPOINTS = "checkpoint*"
 HERE = "already here"
 PART = 1 << 20
@@ -200,7 +202,7 @@ def _counted(count: int, what: str) -> str:
 
 def _science(result: Result) -> dict[str, Any]:
     told = msgspec.to_builtins(result)
-    kept = {name: value for name, value in told.items() if name not in PROVENANCE}
+    kept = {name: value for name, value in told.items() if name not in PROVENANCE + LATER}
     return kept | {"curve": {name: value for name, value in told["curve"].items() if name not in UNCOMPARED}}
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.render.page import Column, Line, Page, Tone
-from harness.spec import Protocol, Recipe, Setting
+from harness.spec import SELDOM, Protocol, Recipe, Setting, notable
 from harness.tables import display, load_protocol, load_settings, protocol_names
+from harness.works import Works
 
 TONES: dict[str, Tone] = {"differ": "high", "neither": "open", "none": "open"}
 
@@ -32,8 +33,10 @@ class Entry:
 
 
 def settings_page(names: Sequence[str] = ()) -> Page:
-    """The protocols named, then the other shipped ones. Raises UserError for a name that is none."""
-    protocols = [load_protocol(name) for name in dict.fromkeys((*names, *protocol_names()))]
+    """The protocols named, then the other shipped ones that have a recipe for a data set. Raises UserError for a name
+    that is none."""
+    found = [load_protocol(name) for name in dict.fromkeys((*names, *protocol_names()))]
+    protocols = [protocol for protocol in found if not isinstance(protocol, Works)]
     protocols = list({protocol.name: protocol for protocol in protocols}.values())
     shown, settings = [protocol.name for protocol in protocols], load_settings()
     entries = [*_recipe(protocols), *(_outside(setting, shown) for setting in settings.setting)]
@@ -49,7 +52,7 @@ def settings_page(names: Sequence[str] = ()) -> Page:
 
 
 def _recipe(protocols: Sequence[Protocol]) -> Iterator[Entry]:
-    for name in Recipe.__struct_fields__:
+    for name in _shown(protocols):
         says = {protocol.name: _values(protocol, name) for protocol in protocols}
         yield Entry(
             part="Recipe",
@@ -59,6 +62,14 @@ def _recipe(protocols: Sequence[Protocol]) -> Iterator[Entry]:
             disagree=len(set(says.values())) > 1,
             chosen={p.name: p.chosen[name] for p in protocols if name in p.chosen},
         )
+
+
+def _shown(protocols: Sequence[Protocol]) -> Iterator[str]:
+    """The fields of a recipe, but for the seldom ones that nobody changes: they say what is outside the recipes too."""
+    recipes = [recipe for protocol in protocols for recipe in protocol.recipe.values()]
+    changed = {name for recipe in recipes for name in notable(recipe)}
+    stated = {name for protocol in protocols for name in (*protocol.source, *protocol.chosen)}
+    return (name for name in Recipe.__struct_fields__ if name not in SELDOM or name in changed | stated)
 
 
 def _outside(setting: Setting, shown: Sequence[str]) -> Entry:

@@ -7,13 +7,11 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import msgspec
-
 from harness.amounts import duration
 from harness.columns import columns
 from harness.errors import UserError, did_you_mean
 from harness.printable import readable, shortened
-from harness.spec import Cell
+from harness.spec import Cell, notable
 from harness.store import Store
 from harness.store.result import Failure, FoldProof, Progress, Result
 from harness.verbs.tail import tail
@@ -84,7 +82,7 @@ def sections(cell: Cell, store: Store) -> Iterator[tuple[str, str]]:
     yield "", columns([("cell", cell.label), ("key", cell.key), ("data", cell.data), *_state(outcome)])
     if cell.origin is not None:
         yield "begins from", columns([_origin(origin, store) for origin in cell.lineage[:-1]])
-    yield "recipe", columns([(name, _value(value)) for name, value in msgspec.structs.asdict(cell.recipe).items()])
+    yield "recipe", columns([(name, _value(value)) for name, value in notable(cell.recipe).items()])
     if isinstance(outcome, Result):
         yield "curve", curve(outcome)
         yield "fold proofs", columns([_proof(proof) for proof in outcome.proofs]) or "none"

@@ -172,12 +172,12 @@ def _stand_in() -> None:
     from harness import tables
     from harness.data.sets import fashion_mnist
     from harness.jobs import launch
-    from harness.measure import bench, cost, footprint
+    from harness.measure import bench, cost, footprint, timing
     from harness.train import worker
 
     tables.folder.__code__ = _tables.__code__  # whoever has imported it has the copies too
     worker.attempt = _attempt
-    worker.time_step = lambda *given, **named: 0.5
+    timing.epoch = lambda *given, **named: 0.5
     footprint.total = lambda *given, **named: 10 << 20
     bench.run = lambda asked, *given: msgspec.structs.replace(scratch.benched(), bench=asked.name, title=asked.title)
     cost.costs = _untimed

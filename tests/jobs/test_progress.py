@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from stand_in import make_cell, make_result
 
-from harness.jobs.progress import Monitor
+from harness.jobs.progress import Monitor, _line_of
 from harness.store import Store
 from harness.store.result import Progress
 
@@ -51,6 +51,19 @@ def test_while_jobs_start_something_moves_and_time_is_told(store: Store, monkeyp
         assert "0/3 cells, 14 s elapsed, starting 2 jobs" in text and text.isascii()
         signs.append(text[0])
     assert len(set(signs)) > 1
+
+
+def test_a_long_evaluation_is_told_in_its_words(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, said, console = monitor(store, terminal=True)
+    one.began(CELLS[0])
+    testing = msgspec.structs.replace(SAID, words="64 images tested, T = 1200/2500")
+    monkeypatch.setattr(store, "running", lambda cell: testing)
+    text = " ".join(shown(one, said, console).split())
+    assert "epoch 2/3" in text and "64 images tested, T = 1200/2500" in text and "images/s" not in text
+    told = _line_of("one", testing, elsewhere=False)
+    assert told == "one: epoch 2/3, 51.25 %, 64 images tested, T = 1200/2500, 1 min 30 s left"
+    before = msgspec.structs.replace(testing, epoch=0)
+    assert _line_of("one", before, elsewhere=False) == "one: 64 images tested, T = 1200/2500"
 
 
 def test_every_number_has_its_unit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,18 @@ def test_it_is_what_a_real_forward_pass_keeps(method: str, architecture: str, re
     assert told == pytest.approx(really_kept(one, recompute), rel=WITHIN)
 
 
+@pytest.mark.parametrize(("method", "timesteps"), [("hybrid-train", 120), ("spike-basedbp", 100)])
+def test_long_training_keeps_what_is_told_and_fits_into_much_less(method: str, timesteps: int) -> None:
+    """Of T timesteps at once; computed again, spikes alone are kept of a layer, a byte each."""
+    one = cell(method, "vgg11", timesteps, width=1 / 32)
+    for recompute in ("nothing", "everything"):
+        told = footprint(one, SHAPE, 10, BATCH, recompute).kept
+        assert told == pytest.approx(really_kept(one, recompute), rel=WITHIN)
+    whole, less = (footprint(one, SHAPE, 10, BATCH, way) for way in ("nothing", "everything"))
+    assert less.total < whole.total / 2
+    assert footprint(cell(method, "vgg11", 2 * timesteps, width=1 / 32), SHAPE, 10, BATCH).kept > 1.9 * whole.kept
+
+
 @compiler
 def test_an_imagenet_network_of_full_width() -> None:
     """ResNet34, T = 4, at all of its pixels: one image is quick to run here."""

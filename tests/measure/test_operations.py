@@ -95,3 +95,14 @@ def test_silence_costs_no_accumulates_and_joules_are_horowitzs() -> None:
     assert Operations(macs=1e6, acs=2e6).microjoules == pytest.approx(4.6 + 1.8)
     with pytest.raises(KeyError):
         operations(network, (3, 32, 32), {})
+
+
+def test_more_timesteps_than_are_shown_and_coded_pixels() -> None:
+    network, rates, _ = seen("vanilla", "resnet20", timesteps=2)
+    as_shown, longer = (operations(network, (3, 32, 32), rates, timesteps=t) for t in (None, 10))
+    assert longer.macs == as_shown.macs and longer.acs == pytest.approx(5 * as_shown.acs)
+    coded = operations(network, (3, 32, 32), rates, timesteps=10, pixels=0.25)
+    assert coded.macs == 0 and coded.acs == pytest.approx(longer.acs + 10 * 0.25 * as_shown.macs)
+    poisson = baselines.build("vanilla-poisson", "resnet20", shape=(3, 32, 32), classes=10, timesteps=2, width=0.125)
+    every_step = operations(poisson, (3, 32, 32), dict.fromkeys(poisson.spiking_layers(), 0.0))
+    assert every_step.macs == 2 * as_shown.macs, "an image that is drawn anew is not the same at every step"

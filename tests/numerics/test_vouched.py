@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from baselines.kernels import compiled
+from baselines.kernels.traced import layers
 from harness.identity import vouched
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -104,3 +106,15 @@ def test_rounding_alone_is_refused_too_on_a_machine_that_is_known(
     assert vouch.main([]) == 1 and "bits of float32" in capsys.readouterr().err
     monkeypatch.setattr(traces, "machine", lambda: "another")
     assert vouch.main([]) == 0 and "bits not compared" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(compiled.library() is None, reason="no C compiler here")
+@pytest.mark.parametrize("method", ["plif", "im-loss"])
+def test_kernels_made_of_a_recording_change_no_bit_of_a_training(method: str) -> None:
+    """They take over in the middle of a cell, whenever they are ready."""
+    looped = traces.bits(method)
+    layers.forget()
+    with layers.at_once():
+        assert traces.bits(method) == looped
+    assert layers._known and all(known.ready for known in layers._known.values())
+    layers.forget()

@@ -16,30 +16,48 @@ import msgspec
 import numpy as np
 import torch
 
-from baselines import ARCHITECTURES, METHODS, build, kernels
+from baselines import ARCHITECTURES, METHODS, SYSTEMS, build, kernels
 from baselines.parts.surrogates import SURROGATES
 from harness import environment
 from harness.data import Data, load
 from harness.data.augment import AUGMENTATIONS, Augmentation, chosen
 from harness.data.base import Samples
 from harness.data.fingerprint import combine, digests
-from harness.data.memory import MemorySplit, normalisation
-from harness.spec import Recipe
+from harness.data.memory import SHUFFLED, MemorySplit, Order, normalisation
+from harness.spec import Group, Recipe
 from harness.tables import load_origins
 from harness.train.checkpoint import Checkpoint
 from harness.train.loop import train
 
 RECIPE = Recipe(epochs=2, batch=4, augmentation=("crop", "flip"), precision="float64")
 WIDTH = 1 / 16
-GENTLE = {"joint-a-snn": {"lr": 0.001}}
+CAREFUL = {"optimiser": "amsgrad", "lr": 1e-4}
+GENTLE = {
+    "joint-a-snn": {"lr": 0.001},
+    **dict.fromkeys(("diet-snn-system", "diet-snn-system-stem", "hybrid-train-system", "plif-system"), CAREFUL),
+}
 """What four samples a batch would make diverge."""
 AWAKE = {"timesteps": 64, "width": 1 / 8}
 """Of converted networks: in fewer steps, or channels, deep layers do not wake."""
+BEGUN = {
+    "tet-system-inherited": "tet-system",
+    **dict.fromkeys(("diet-snn-system", "diet-snn-system-stem", "hybrid-train-system"), "ann"),
+}
+"""System -> what it begins from; of the methods `tables/origins.toml` says it."""
+BRIEF = {name: {"search": (4, 64)} for name, origin in BEGUN.items() if origin == "ann"}
 CHANGES = {
     "adam": {"optimiser": "adam", "lr": 0.01},
     "all decayed": {"decayed": "all", "weight_decay": 0.01},
     "constant rate": {"schedule": "constant"},
     "no momentum": {"momentum": 0.0},
+    "amsgrad": {"optimiser": "amsgrad", "lr": 0.01},
+    "steps": {"schedule": "steps", "milestones": (0.5,), "factor": 0.2},
+    "exponential": {"schedule": "exponential", "factor": 0.5},
+    "period, ahead": {"period": 3, "ahead": 1},
+    "smoothing": {"smoothing": 0.1},
+    "not shuffled": {"shuffled": False},
+    "no partial batch": {"partial_batch": False, "batch": 5},
+    "groups": {"groups": (Group(of=("bias",), rate=0.1, decay=0.01),)},
 }
 
 
@@ -48,6 +66,8 @@ def everything() -> Iterator[tuple[str, Callable[[], list[float]]]]:
     for method in METHODS:
         if METHODS.builtin(method):
             yield f"method {method}", lambda m=method: trained(m)
+    for system in SYSTEMS:
+        yield f"method {system}", lambda m=system: trained(m)
     for architecture in ARCHITECTURES:
         if ARCHITECTURES.builtin(architecture):
             yield f"architecture {architecture}", lambda a=architecture: wired(a)
@@ -121,7 +141,7 @@ def _train(method: str, recipe: Recipe) -> tuple[torch.nn.Module, list[float]]:
         environment.seed_everything(0)
         origin = load_origins().get(method)
         recipe = recipe if origin is None or not origin.method else origin.after(recipe)
-        recipe = msgspec.structs.replace(recipe, **GENTLE.get(method, {}))
+        recipe = msgspec.structs.replace(recipe, **GENTLE.get(method, {}), **BRIEF.get(method, {}))
         size = AWAKE if _converted(method) else {"timesteps": 2, "width": WIDTH}
         network = build(
             method,
@@ -131,7 +151,8 @@ def _train(method: str, recipe: Recipe) -> tuple[torch.nn.Module, list[float]]:
             surrogate=recipe.surrogate,
             **size,
         ).in_precision(recipe.precision)
-        splits = {"train": _split(12, chosen(recipe.augmentation)), "test": _split(8, ())}
+        order = Order(recipe.shuffled, recipe.partial_batch)
+        splits = {"train": _split(12, chosen(recipe.augmentation), order), "test": _split(8, ())}
         data = Data(name="computed", classes=10, shape=(3, 8, 8), identity="official", **splits)
         with TemporaryDirectory() as folder:
             state = train(network, data, recipe, 0, Checkpoint(Path(folder)), weights=_begun(method, recipe))
@@ -142,12 +163,12 @@ def _train(method: str, recipe: Recipe) -> tuple[torch.nn.Module, list[float]]:
 
 def _begun(method: str, recipe: Recipe) -> dict[str, torch.Tensor] | None:
     """Weights of what cells of `method` begin from, fresh."""
-    if (origin := load_origins().get(method)) is None or not origin.method:
+    origin = load_origins().get(method)
+    name = BEGUN.get(method, origin.method if origin is not None else "")
+    if not name:
         return None
     width = AWAKE["width"] if _converted(method) else WIDTH
-    network = build(
-        origin.method, "resnet20", shape=(3, 8, 8), classes=10, timesteps=1, surrogate=recipe.surrogate, width=width
-    )
+    network = build(name, "resnet20", shape=(3, 8, 8), classes=10, timesteps=1, surrogate=recipe.surrogate, width=width)
     return dict(network.in_precision(recipe.precision).state_dict())
 
 
@@ -162,7 +183,7 @@ def _sums(network: torch.nn.Module) -> list[float]:
     return [float(weights.abs().sum()), float((weights * torch.arange(len(weights), dtype=torch.float64).cos()).sum())]
 
 
-def _split(samples: int, augmentations: tuple[Augmentation, ...]) -> MemorySplit:
+def _split(samples: int, augmentations: tuple[Augmentation, ...], order: Order = SHUFFLED) -> MemorySplit:
     pixels, labels = _pixels(samples, 3, 8), np.arange(samples) % 10
     made = Samples(pixels, labels)
     return MemorySplit(
@@ -170,6 +191,7 @@ def _split(samples: int, augmentations: tuple[Augmentation, ...]) -> MemorySplit
         labels=torch.from_numpy(made.labels),
         fingerprint=combine(digests(made.images, made.labels)),
         augmentations=augmentations,
+        order=order,
         **normalisation((0.5,) * 3, (0.25,) * 3, torch.device("cpu")),
     )
 

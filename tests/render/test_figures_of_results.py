@@ -295,6 +295,26 @@ def test_accuracy_is_drawn_against_the_timesteps_that_were_shown() -> None:
     assert [label.partition(" ")[0].rstrip(",") for label in labels] == ["ANN", "SpikeNorm", "RMP"]
     level = [line for line in axes[0].get_lines() if list(line.get_xdata()) == [0, 1]]
     assert [list(line.get_ydata()) for line in level] == [[6.0, 6.0]], "the mean of 5, 6, 7: no time, a level line"
+    assert "operations are not counted yet" in words(axes[1])
+
+
+def test_accuracy_is_drawn_against_the_operations_up_to_then() -> None:
+    """A million and as many as the timesteps; of the second seed twice as many."""
+    plan = planned("latency-accuracy")
+    held = {cell.key: stepwise(cell) for cell in plan.cells}
+    counted = {cell.key: Probes(operations=spent(cell)) for cell in plan.cells}
+    figure, numbers = figures.draw(plan, held, counted)
+    rmp = numbers[(numbers["method"] == "rmp") & (numbers["seed"] == 0)]
+    assert list(rmp["acs"]) == [1e6 * t for t in doubled(2048)] and set(rmp["macs"]) == {1e6}
+    means = [line for line in figure.axes[1].get_lines() if line.get_zorder() == 3]
+    shown = [list(line.get_xdata()) for line in means]
+    assert shown[0] == [pytest.approx(1 + 2)] and shown[2] == pytest.approx([1 + 2 * t for t in doubled(2048)])
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+
+
+def spent(cell: Cell) -> Operations:
+    after = tuple((1e6, 1e6 * t * (1 + cell.seed)) for t in doubled(cell.timesteps))
+    return Operations(macs=after[-1][0], acs=after[-1][1], after=after)
 
 
 def test_a_result_that_tells_no_timesteps_is_said() -> None:

@@ -155,7 +155,7 @@ def test_differences_from_a_base_row_are_shown_seed_by_seed():
     assert (third["base_difference"], third["base_n"]) == ("", "0")
     text = terminal(page, width=160)
     assert re.search(r"MPBN, surrogate tanh .* −2\.00 \[−4\.48, \+0\.48\] +0\.00±1\.00", text)
-    assert "(rows 2–5 from row 1; rows 7–9 from row 6)" in " ".join(text.split())
+    assert "(rows 2–5 from row 1; rows 7–16 from row 6)" in " ".join(text.split())
     for form in FORMATS:
         assert "4.48" in render(page, form)
 

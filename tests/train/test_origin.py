@@ -10,8 +10,11 @@ import torch
 from outcomes import metrics
 
 from harness.errors import UserError
+from harness.measure import operations
 from harness.spec import Cell, Recipe
 from harness.store import Store
+from harness.store.result import Progress
+from harness.train import epoch
 from harness.train.checkpoint import Checkpoint, serialised
 from harness.train.origin import origin_of
 from harness.train.worker import run_cell
@@ -56,6 +59,31 @@ def test_a_conversion_begins_from_its_ann_and_says_from_which_weights(trained: S
     old, new = (torch.load(trained.folder(cell) / "weights.pt", weights_only=True) for cell in (ANN, RMP))
     assert all(torch.equal(new[name], tensor) for name, tensor in old.items()), "nothing is trained"
     assert converted.curve.train_loss == () and len(converted.curve.by_timesteps[0]) == 7  # 1, 2, 4, … 32, 40
+
+
+def test_operations_are_counted_of_a_run_that_is_too_long_for_a_fold_proof(trained: Store) -> None:
+    result = trained.result(RMP)
+    assert result is not None and not result.proofs and result.pixels is not None
+    assert all(len(told) == 7 for told in result.rates.values())
+    assert result.firing_rates == {name: told[-1] for name, told in result.rates.items()}
+    counted = operations.of(RMP, trained)
+    assert len(counted.after) == 7 and counted.after[-1] == (counted.macs, counted.acs)
+    assert counted.macs == 0 and sorted(counted.after) == list(counted.after)
+    trained.write_probe(RMP, "operations", counted)
+    assert trained.probes(RMP).operations == counted
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_long_evaluation_says_how_far_it_is(trained: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(epoch, "HEARTBEAT", -1.0)
+    store, said = copied(trained, tmp_path), list[Progress]()
+    monkeypatch.setattr(Store, "write_progress", lambda store, cell, progress: said.append(progress))
+    assert run_cell(RMP, store.root) == "done"
+    words = [progress.words for progress in said]
+    assert words.index("threshold of layer 1 of 19") < words.index("0 images tested, T = 1/40")
+    assert words.index("0 images tested, T = 40/40") < words.index("50 images tested, T = 40/40")
+    assert {progress.epoch for progress in said[:-1]} == {0} and said[-1].epoch == 1
+    assert "images tested" not in (store.folder(RMP) / "log.txt").read_text()
 
 
 def test_it_repeats_to_the_bit(trained: Store, tmp_path: Path) -> None:

@@ -20,9 +20,11 @@ from harness.data.files import RESIZE
 from harness.data.sets import cifar10, cifar10dvs, cifar100, imagenet
 from harness.errors import UserError
 from harness.render import FORMATS, render
-from harness.spec import Recipe
+from harness.spec import SELDOM, Recipe, notable
 from harness.tables import load_protocol, load_settings, protocol_names
 from harness.verbs.settings import settings_page
+from harness.verbs.systems import works_pages
+from harness.works import Works
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,8 +39,11 @@ def numbers(text: str) -> list[float]:
     return [float(number) for number in re.findall(r"\d+(?:\.\d+)?(?:e-\d+)?", text)]
 
 
-@pytest.mark.parametrize("protocol", protocol_names())
-@pytest.mark.parametrize("field", Recipe.__struct_fields__)
+SHARED = [name for name in protocol_names() if not isinstance(load_protocol(name), Works)]
+
+
+@pytest.mark.parametrize("protocol", SHARED)
+@pytest.mark.parametrize("field", [name for name in Recipe.__struct_fields__ if name not in SELDOM])
 def test_every_field_of_every_recipe_is_there_with_its_source(protocol: str, field: str) -> None:
     row, spec = records()["Recipe", field.replace("_", " ")], load_protocol(protocol)
     assert row[f"{protocol}_where"] or f"{protocol}: " in row["chosen"], "say in the protocol where it is stated"
@@ -47,6 +52,18 @@ def test_every_field_of_every_recipe_is_there_with_its_source(protocol: str, fie
         wanted = value if isinstance(value, tuple) else () if value is None else (value,)
         assert all(f"{part:g}" if isinstance(part, float) else str(part) in row[protocol] for part in wanted)
     assert {*spec.source, *spec.chosen} <= set(Recipe.__struct_fields__)
+
+
+def test_a_seldom_field_is_left_out_only_where_no_protocol_changes_it(tmp_path: Path) -> None:
+    shown = {name for part, name in records() if part == "Recipe"}
+    for name in SHARED:
+        assert all(
+            set(notable(recipe)) == set(notable(Recipe(epochs=1))) for recipe in load_protocol(name).recipe.values()
+        )
+    assert not shown & {field.replace("_", " ") for field in SELDOM}
+    mine = tmp_path / "mine.toml"
+    mine.write_text('name = "mine"\ndescription = ""\n[recipe.cifar10]\nepochs = 7\nshuffled = false\n')
+    assert records(str(mine))["Recipe", "shuffled"]["mine"] == "False"
 
 
 def test_a_changed_protocol_changes_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,8 +151,10 @@ def test_every_format(form: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_page_in_docs_is_what_the_command_prints() -> None:
+    own = load_protocol("own")
+    assert isinstance(own, Works)
     page = (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8")
-    assert page == render(settings_page(), "markdown") + "\n", "type: make docs"
+    assert page == render([settings_page(), *works_pages(own, {})], "markdown") + "\n", "type: make docs"
 
 
 @pytest.mark.parametrize("arguments", [["show", "0123", "paper"], ["show", "0123", "--format", "csv"]])

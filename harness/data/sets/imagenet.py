@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from harness.data import archives, cache, register
-from harness.data.base import SPLITS, Data, refuse
+from harness.data.base import SPLITS, Data, constants, refuse
 from harness.data.fingerprint import combine, identity, in_order, stacked
 from harness.data.images import check_labels
 from harness.data.trees import IMAGES, check_alike, is_hidden, is_sample, list_classes
@@ -73,13 +73,14 @@ class ImageNet:
         from harness.data import decoders
         from harness.data.augment import chosen
         from harness.data.files import FileSplit, Prepared, Stored
-        from harness.data.memory import normalisation, subset
+        from harness.data.memory import Order, normalisation, subset
 
         refuse(recipe, self.name, "bins", "split")
         size = recipe.size or SIZE
         on_device = decoders.chosen(recipe.decoder, device) == decoders.ON_DEVICE
         folder, kept = _kept(root, ("fingerprints", *(f"{split}_{part}" for split in SPLITS for part in PARTS)))
-        normalise = normalisation(MEAN, STD, device)
+        normalise = normalisation(*constants(recipe, MEAN, STD, self.name), device)
+        order = Order(recipe.shuffled, recipe.partial_batch)
         counts = {"train": recipe.train_samples, "test": recipe.test_samples}
         augmentations = {"train": chosen(recipe.augmentation), "test": ()}
         splits = {}
@@ -89,7 +90,11 @@ class ImageNet:
             stored = Stored(folder / FOLDERS[split], *(part[picked] for part in where))
             prepared = Prepared(stored, labels[picked], size, augmentations[split], on_device)
             splits[split] = FileSplit(
-                prepared=prepared, fingerprint=fingerprint, scale=normalise["scale"], shift=normalise["shift"]
+                prepared=prepared,
+                fingerprint=fingerprint,
+                scale=normalise["scale"],
+                shift=normalise["shift"],
+                order=order,
             )
         name = identity(kept["fingerprints"])
         classes = int(kept["train_labels"].max()) + 1
