@@ -44,5 +44,6 @@ def test_once_as_long_as_it_stays(read: list[str], tmp_path: Path) -> None:
 def test_one_that_was_just_written_is_not_trusted(read: list[str], tmp_path: Path) -> None:
     path = tmp_path / "new.toml"
     path.write_text("a = 1\n")
-    decode.keys(path), decode.keys(path)
+    for _ in range(2):
+        decode.keys(path)
     assert len(read) == 2
