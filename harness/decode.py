@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import time
 import tomllib
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,10 @@ TOLD = 1000
 """Problems of a file that are looked for: a name that was meant takes its time to find."""
 LARGEST = 1 << 53
 """Whole numbers beyond it are not exact as floats, and no amount of anything here."""
+SETTLED = 2_000_000_000
+"""Nanoseconds after which a file that is written again has another time."""
+_KNOWN: dict[Path, tuple[tuple[int, ...], dict[str, Any]]] = {}
+"""File -> its state, and what it says; nobody changes that."""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -54,6 +59,28 @@ def there(path: Path) -> bool:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Read once, as long as the file stays as it is: claims and reports ask for the same tables again and again."""
+    known = _KNOWN.get(path)
+    if known is not None and known[0] == _state(path):
+        return known[1]
+    state = _state(path)
+    found = _parsed(path)
+    if state is not None:
+        _KNOWN[path] = state, found
+    return found
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """What changes with the file; None while it could change again unseen, by the grain of the clock."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    settled = time.time_ns() - found.st_mtime_ns > SETTLED
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns) if settled else None
+
+
+def _parsed(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(_text(path))
     except OSError as error:

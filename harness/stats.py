@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness import student
 from harness.identity.alike import unlike
 from harness.plan import Line, Plan
 from harness.spec import OFFICIAL, Cell
@@ -111,9 +112,7 @@ def by_seed(outcomes: Iterable[Outcome]) -> dict[int, float]:
 @functools.cache
 def quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
     """Two-sided quantile of Student's t."""
-    from scipy.special import stdtrit  # late: most of a second, and an empty store needs none of it
-
-    return float(stdtrit(freedom, (1 + confidence) / 2))
+    return student.quantile(freedom, 1 - confidence)
 
 
 def reach(n: int, runs: float = 1, confidence: float = CONFIDENCE) -> float:
@@ -145,10 +144,8 @@ def p_value(difference: Sample, margin: float = 0.0) -> float | None:
     """Two-sided, of the paired t test of `difference` against `margin`; None where there is no spread to judge by."""
     if difference.mean is None or not difference.std:
         return None
-    from scipy.special import stdtr  # late: see `quantile`
-
     t = (difference.mean - margin) / (difference.std / math.sqrt(difference.n))
-    return float(2 * stdtr(difference.n - 1, -abs(t)))
+    return student.tails(abs(t), difference.n - 1)
 
 
 def tails(difference: Sample, margin: float = 0.0) -> tuple[float, float] | None:
@@ -158,10 +155,8 @@ def tails(difference: Sample, margin: float = 0.0) -> tuple[float, float] | None
     """
     if difference.mean is None or not difference.std:
         return None
-    from scipy.special import stdtr  # late: see `quantile`
-
     t = (difference.mean - margin) / (difference.std / math.sqrt(difference.n))
-    return float(stdtr(difference.n - 1, -t)), float(stdtr(difference.n - 1, t))
+    return student.below(-t, difference.n - 1), student.below(t, difference.n - 1)
 
 
 def holm(values: Sequence[float]) -> list[float]:

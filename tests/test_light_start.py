@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,30 @@ def test_list_is_light(kind: str) -> None:
     assert not imported("list", kind) & (HEAVY if kind == "datasets" else LIGHTER)
 
 
-@pytest.mark.parametrize("arguments", [("table", "table2"), ("claims",), ("status",), ("show", "protocol")])
-def test_showing_an_empty_store_imports_no_torch(arguments: tuple[str, ...], tmp_path) -> None:
-    assert not imported(*arguments, "--store", str(tmp_path)) & HEAVY
+SHOWING = [("table", "table2"), ("claims",), ("status",), ("show", "protocol")]
+
+
+@pytest.mark.parametrize("arguments", SHOWING)
+def test_showing_an_empty_store_imports_nothing_that_counts(arguments: tuple[str, ...], tmp_path) -> None:
+    assert not imported(*arguments, "--store", str(tmp_path)) & {*HEAVY, "numpy", "scipy"}
+
+
+@pytest.mark.parametrize("verb", [("table", "table1"), ("claims",)], ids=["table", "claims"])
+def test_results_are_judged_without_what_computes(verb: tuple[str, ...]) -> None:
+    store = Path(__file__).parents[1] / "results" / "cpu"
+    assert not imported(*verb, "--preset", "cpu", "--store", str(store)) & {*HEAVY, "numpy", "scipy"}
+
+
+FIRST = """
+import sys
+from pathlib import Path
+from harness.store import Store
+from harness.verbs.doctor import examine
+print(next(examine(Store(Path(sys.argv[1])), None)))
+print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+def test_doctor_speaks_before_it_looks(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FIRST, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert "python" in done.stdout and not set(done.stderr.split()) & {*HEAVY, "numpy", "scipy"}

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import numpy as np
-
 from harness.errors import UserError
 from harness.spec import Recipe
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 SPLITS = ("train", "test")

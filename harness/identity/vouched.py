@@ -119,12 +119,14 @@ def _entries_in(file: Path | None) -> set[str]:
     return {name for name in named if not _shared(_path(name))}
 
 
+@cache
 def _shared(path: str) -> bool:
     """Whether every cell uses the file; those beside the entries whose names begin with ``_`` serve several."""
     folder, _, name = path.rpartition("/")
     return folder not in ENTRIES or name.startswith("_")
 
 
+@cache
 def _module(path: str) -> str:
     return path.rpartition(".")[0].replace("/", ".").removesuffix(".__init__")
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 from unittest.mock import patch
 
 from torch import Tensor, nn
 
 from baselines.kernels import dispatch
 from baselines.kernels.recurrence import Backend
+from baselines.kernels.traced import layers
+from baselines.kernels.traced.recorded import neurons_of
 from baselines.parts.neurons import SpikingNeuron
 from harness.measure.spec import LOOP
 
-NONE = "no neurons"
+NONE, RECORDED = "no neurons", "kernel of its own loop"
 
 
 def computed_by(step: Callable[[], object]) -> str:
     """``19 × fused CPU kernel``, ``17 × Python loop, 2 × Triton kernel``: how many layers, by what."""
     seen: dict[nn.Module, str] = {}
-    run, loop = dispatch.run, SpikingNeuron.loop
+    run, loop, computed = dispatch.run, SpikingNeuron.loop, layers._computed
 
     def running(backend: Backend, layer: SpikingNeuron, x: Tensor) -> Tensor:
         seen[layer] = backend.NAME
@@ -29,6 +32,15 @@ def computed_by(step: Callable[[], object]) -> str:
         seen[layer] = LOOP
         return loop(layer, x)
 
-    with patch.object(dispatch, "run", running), patch.object(SpikingNeuron, "loop", looping):
+    def computing(served: layers.Served, layer: Any, x: Tensor) -> Tensor:
+        s = computed(served, layer, x)
+        seen[neurons_of(layer)] = RECORDED  # after its loop was recorded, and proved
+        return s
+
+    with (
+        patch.object(dispatch, "run", running),
+        patch.object(SpikingNeuron, "loop", looping),
+        patch.object(layers, "_computed", computing),
+    ):
         step()
     return ", ".join(f"{count} × {name}" for name, count in Counter(seen.values()).most_common()) or NONE

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 import torch
 from torch import Tensor
 
 import baselines
+from baselines.kernels.traced import layers
+from baselines.network import Network
 from harness.measure.computed import computed_by
 from harness.measure.implementations import Stepper
 from harness.measure.judge import judged, timer_of
@@ -17,7 +19,6 @@ from harness.measure.memory import MIB, peak_bytes, saved_until
 from harness.measure.pieces import Piece, Tell
 from harness.measure.sidebyside import interleave
 from harness.measure.spec import CONTROL, Overhead, Setting, Timing
-from harness.train.learner import Trial
 
 TOGETHER = 5
 """Methods that are interleaved with the reference and its control: more, and a round grows long."""
@@ -52,8 +53,9 @@ def _take(
         return Step(msgspec.structs.replace(setting, method=method), device, bench.surrogate)
 
     steps = {method: step(method) for method in (bench.reference, *methods)}
-    figures = {method: each.memory(device) for method, each in steps.items()}
-    computed = {method: computed_by(each) for method, each in steps.items()}
+    with layers.at_once():  # a training of hours makes these kernels in its first seconds
+        figures = {method: each.memory(device) for method, each in steps.items()}
+        computed = {method: computed_by(each) for method, each in steps.items()}
     samples = interleave({**steps, CONTROL: step(bench.reference)}, rounds, timer_of(device))
     for timing in judged(setting, samples, bench.reference, samples.pop(CONTROL), figures=figures):
         yield msgspec.structs.replace(timing, group=group, computed=computed.get(timing.subject, ""))
@@ -67,30 +69,44 @@ class Step:
         self.network, self.images, self.labels = made.network, made.images, made.labels
 
     def __call__(self) -> None:
-        self._with(Trial(self.network))
+        self._with(Hand(self.network))
 
     def memory(self, device: torch.device) -> dict[str, float]:
         """MiB that are saved where the way back begins, and that a step adds at its peak."""
         self()  # what is made once is not the step's
-        scales = Scales(self.network)
         with saved_until(self.network) as weigh:
-            scales.weigh = weigh
+            scales = Scales(self.network, weigh)
             self._with(scales)
         peak = peak_bytes(self, device)
         return {"MiB saved": scales.most / MIB} | ({"MiB at the peak": peak / MIB} if peak is not None else {})
 
-    def _with(self, learner: Trial) -> None:
+    def _with(self, learner: Hand) -> None:
         self.network.method.procedure.step(self.network, self.images, self.labels, learner)
 
 
-class Scales(Trial):
-    """Weighs what is saved before each way back; the most of a step counts."""
+class Hand:
+    """The learner of a step that is only timed: it has gradients, and moves nothing."""
 
-    most = 0
+    def __init__(self, network: Network) -> None:
+        self._network = network
 
-    def weigh(self) -> int:
-        raise NotImplementedError
+    def zero(self) -> None:
+        self._network.zero_grad(set_to_none=True)
 
     def backward(self, loss: Tensor, logits: Tensor) -> None:
-        self.most = max(self.most, self.weigh())
+        loss.backward()
+
+    def update(self) -> None:
+        pass
+
+
+class Scales(Hand):
+    """Weighs what is saved before each way back; the most of a step counts."""
+
+    def __init__(self, network: Network, weigh: Callable[[], int]) -> None:
+        super().__init__(network)
+        self._weigh, self.most = weigh, 0
+
+    def backward(self, loss: Tensor, logits: Tensor) -> None:
+        self.most = max(self.most, self._weigh())
         super().backward(loss, logits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from harness.render.view import table_page
+from harness.report.drawn import drawn
 from harness.report.gather import Sight
 from harness.report.markup import Html, element
 from harness.report.plots import offered
@@ -20,19 +21,17 @@ SMALLEST, LARGEST = 16, 8
 
 
 def picture(sight: Sight, anchor: str) -> Html:
-    """Drawn anew from the results; where there are none, that is said instead."""
+    """From the results; where there are none, that is said instead."""
     title = table_page(sight.plan, {}).title
     label, _, about = title.partition(" · ")
     if not any(sight.of(line) for line in sight.plan.lines):
         heading = element("h3", label, element("span", about, class_="of"))
         return element("section", heading, element("p", "Nothing of it is measured yet."), id=anchor)
-    from harness.render import figures  # late: it brings pandas and matplotlib
-
-    svg, told, numbers = figures.inline(sight.plan, sight.outcomes, sight.probes)
-    drawn = element("div", inlined(svg, anchor, title), class_="scroll", tabindex=0, role="group", aria_label=title)
+    svg, told, numbers = drawn(sight)
+    shown = element("div", inlined(svg, anchor, title), class_="scroll", tabindex=0, role="group", aria_label=title)
     caption = element("figcaption", *(element("span", line) for line in told))
     heading = element("h3", title, class_="unseen")  # it stands in the picture
-    figure = offered(element("figure", drawn, caption, class_="drawn"), numbers, sight.plan.table.name, title, anchor)
+    figure = offered(element("figure", shown, caption, class_="drawn"), numbers, sight.plan.table.name, title, anchor)
     return element("section", heading, figure, id=anchor)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from baselines import kernels
 from harness import data, environment, slurm
 from harness.errors import UserError
 from harness.store import Store
@@ -56,6 +55,8 @@ def _gpu() -> Finding:
 
 
 def _kernel() -> Finding:
+    from baselines import kernels  # late: it brings torch, and the first lines need none of it
+
     state = kernels.state()
     return Finding(what="neurons on the CPU", state="note" if "(" in state else "ok", detail=state)
 

@@ -111,11 +111,11 @@ class DroppedBefore(nn.Linear):
         super().__init__(CHANNELS, CLASSES)
         self.drop_rate, self.dropout = 0.2, dropout
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         if self.training:
-            twice = torch.cat([x.unflatten(0, (TIMESTEPS, -1)).permute(1, 2, 0)] * 2)
-            x = self.dropout(self, twice).permute(2, 0, 1).flatten(0, 1)
-        return super().forward(x)
+            twice = torch.cat([input.unflatten(0, (TIMESTEPS, -1)).permute(1, 2, 0)] * 2)
+            input = self.dropout(self, twice).permute(2, 0, 1).flatten(0, 1)
+        return super().forward(input)
 
 
 def ltmd_moderate_dropout(cited: Path) -> Parts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 import resource
 import shlex
@@ -362,10 +363,18 @@ def test_an_empty_store_is_told_without_heavy_imports(tmp_path: Path) -> None:
 
 
 def test_results_are_told_without_torch(store: Path, tmp_path: Path) -> None:
+    """And a second time without what draws: the pictures are kept."""
     script = "import sys; from harness.cli import main; main(sys.argv[1:]); print(*sys.modules)"
     typed = ["report", "--preset", "cpu", "--store", str(store), "--out", str(tmp_path / "r.html")]
-    done = subprocess.run([sys.executable, "-c", script, *typed], capture_output=True, text=True, check=True)
-    assert "torch" not in done.stdout.split() and "matplotlib" in done.stdout.split()
+    environ = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    pages = []
+    for drawing in (True, False):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *typed], capture_output=True, text=True, check=True, env=environ
+        )
+        assert "torch" not in done.stdout.split() and ("matplotlib" in done.stdout.split()) == drawing
+        pages.append((tmp_path / "r.html").read_text().count("<svg"))
+    assert pages[0] == pages[1] > 1
 
 
 def test_the_answer_comes_first(page: Node) -> None:
