@@ -299,6 +299,6 @@ if __name__ == "__main__":
         torch.manual_seed(5)
         found = PLACES[method](asked.cited.resolve())
         model, seen, batches, *more = found
-        arrays |= arrays_of(model.double(), method, batches, seen, *more)
+        arrays |= arrays_of(model.double(), method, batches, seen, *more)  # type: ignore[arg-type]
     if not asked.only:
         saved(Path(__file__).with_name("procedures.npz"), arrays)

@@ -136,7 +136,7 @@ SYSTEMS = {
     ),
     "ottt-resnet34": System(
         method=of_method("ottt"),
-        body=partial(nf_resnet34, stages=[(20 * channels, *rest) for channels, *rest in STAGES]),
+        body=partial(nf_resnet34, stages=[(20 * channels, blocks, stride) for channels, blocks, stride in STAGES]),
         size=32,
         width=1 / 20,
         said=each_step,

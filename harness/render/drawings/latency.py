@@ -69,7 +69,7 @@ def _blanks(group: Group, data: pd.DataFrame) -> tuple[str, str]:
     """Why there is nothing to draw of its accuracies, and of its operations."""
     mine = frame.of(data, [result.cell.key for row in group.rows for result in row.results])
     untold = group.blank or ("no result tells its accuracy step by step" if mine.empty else "")
-    return untold, " " if untold else NOT_YET if mine["operations"].isna().all() else ""
+    return untold, " " if untold else NOT_YET if mine.dropna(subset=["operations"]).empty else ""
 
 
 def _draw_panel(axes: Axes, group: Group, data: pd.DataFrame, sketch: Sketch, across: str) -> None:
@@ -83,8 +83,8 @@ def _draw_panel(axes: Axes, group: Group, data: pd.DataFrame, sketch: Sketch, ac
 def _draw_row(axes: Axes, name: str, row: Drawn, data: pd.DataFrame, sketch: Sketch, across: str) -> None:
     own = look.look(*sketch.looks[name])
     shown = frame.of(data, [result.cell.key for result in row.results])
-    mean = shown.groupby("after")[["accuracy", "operations"]].mean().reset_index()
-    label = f"{name} ({row.count_of(shown['key'].nunique())})"
+    mean = pd.DataFrame(shown.groupby("after")[["accuracy", "operations"]].mean()).reset_index()
+    label = f"{name} ({row.count_of(len(set(shown['key'])))})"
     if across == "after" and list(mean["after"]) == [1]:
         level = float(mean["accuracy"].iloc[0])
         axes.axhline(level, color=own["color"], linestyle=own["linestyle"], linewidth=1.0, label=label)
