@@ -31,10 +31,10 @@ class Followed(nn.Module):
         neuron.shows_potential = getattr(after, "reads_potential", False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not isinstance(x, Tensor):  # the graph is traced: which coefficient goes where
+        neurons = isinstance(self.neuron, SpikingNeuron) and isinstance(x, Tensor)  # a trace's stand-in is no tensor
+        if not neurons or carried.walking() or dispatch.backend_for(self.neuron, x) is not None:
             return self._apart(x)
-        served = isinstance(self.neuron, SpikingNeuron) and dispatch.backend_for(self.neuron, x) is None
-        return layers.run(self, x, self._apart) if served and not carried.walking() else self._apart(x)
+        return layers.run(self, x, self._apart)
 
     def _apart(self, x: Tensor) -> Tensor:
         return self.after(self.neuron(x))

@@ -254,6 +254,17 @@ def test_what_cannot_be_recorded_stays_in_the_loop(charge: object) -> None:
     assert torch.equal(layer(x), layer.loop(x))
 
 
+def test_a_product_under_autocast_stays_in_the_loop() -> None:
+    """Which rounds it; a recording would not."""
+    mixing = Charge(lambda v, x: v * 0.5 + (x.flatten(1) @ x.flatten(1).t()).mean() * 0.1 + x)
+    layer, x = replace(LIF, charge=mixing).build((3, 4, 4), 2, surrogates.STE()), currents((3, 4, 4), 2)
+    assert served(layer, x) == RECORDED
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layers.serve(layer, x)
+        assert found is not None and "autocast" in found.refused
+        assert torch.equal(layer(x), layer.loop(x))
+
+
 def test_what_changes_between_two_calls_is_seen() -> None:
     """A number that a neuron keeps, or finds among its globals, is no constant."""
     state = {"leak": 0.5}

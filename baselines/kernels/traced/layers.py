@@ -93,7 +93,8 @@ def serve(layer: SpikingNeuron | Followed, x: Tensor) -> Served | None:
     if synchronised.needed() and (moments.wanted() or any(True for _ in layer.buffers())):
         return None  # statistics may be those of several processes
     try:
-        key = (told(layer, root=True), x.shape, x.stride(), x.requires_grad, torch.is_grad_enabled(), moments.wanted())
+        state = (torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), moments.wanted())
+        key = (told(layer, root=True), x.shape, x.stride(), x.requires_grad, *state)
     except Unknown:
         return None
     served = _known.setdefault(key, Served())
@@ -109,6 +110,8 @@ def _make(served: Served, layer: SpikingNeuron | Followed, x: Tensor) -> None:
             served.program = _recorded(layer, x, None)
         if (program := served.program) is None:
             return
+        if program.rounded and torch.is_autocast_enabled("cpu"):
+            raise Unrecordable("a product of matrices under autocast")
         if _at_once.get() or compiled.is_there(program.text) or _spent.get(program.text, 0) >= COMPILING:
             _link(served, layer, x)
     except (Unrecordable, compiled.Failed) as error:

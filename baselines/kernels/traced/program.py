@@ -55,6 +55,8 @@ class Program:
         self.buffers = [list(each.buffers) for each in lowering.phases]
         self.kept = lowering.kept()
         self.text = HEAD + "".join(text.replace("NAME", name, 1) for text, name in texts.items())
+        self.rounded = any(isinstance(each, Call) and _is_a_product(each) for phase in self.phases for each in phase)
+        """Whether autocast would round something in it."""
         self.library: ctypes.CDLL | None = None
 
     def forward(self, values: Values) -> Tensor | None:
@@ -129,6 +131,11 @@ class Program:
             _pointers(at(place, values[place.value]) for place in made.stores),
             _pointers(at(place, packed) for place in made.bytes),  # type: ignore[arg-type]
         )
+
+
+def _is_a_product(call: Call) -> bool:
+    name = getattr(call.node.operation, "_schema", None)
+    return name is not None and any(word in name.name for word in ("mm", "mv", "dot", "linear", "conv", "prelu"))
 
 
 def _columns(tensor: Tensor, frame: Sequence[int]) -> Tensor:
