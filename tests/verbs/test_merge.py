@@ -16,7 +16,7 @@ from harness.spec import Cell
 from harness.store import Store
 from harness.store.holder import Holder
 from harness.store.result import Progress, Result
-from harness.verbs.merge import PROVENANCE, differences
+from harness.verbs.merge import LATER, PROVENANCE, differences
 
 
 @pytest.fixture
@@ -122,11 +122,13 @@ def test_a_conflict_is_what_repeats_to_the_bit_and_nothing_else() -> None:
         "remains": ("something",),
         "weights": "another",
         "begun": "another",
+        "rates": {"layer": (0.5,)},
+        "pixels": 0.5,
     }
     assert sorted(changed) == sorted(Result.__struct_fields__), "say whether a new field is provenance"
     for name, value in changed.items():
         found = differences(one, msgspec.structs.replace(one, **{name: value}))
-        assert bool(found) != (name in PROVENANCE), name
+        assert bool(found) != (name in PROVENANCE + LATER), name
         assert all(place.startswith(name) for place in found)
     slower = msgspec.structs.replace(one, curve=msgspec.structs.replace(one.curve, seconds=(9.0, 9.0, 9.0)))
     assert differences(one, slower) == []
