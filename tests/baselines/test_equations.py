@@ -193,6 +193,14 @@ def tebn(p: Parameters, x: Tensor) -> Normalised:
     return p["p"].view(-1, 1, 1, 1, 1) * y, {f"norm.{name}": value for name, value in kept.items()}
 
 
+def of_each_step(p: Parameters, x: Tensor) -> Normalised:
+    y, means, variances = batch_norm(p, x, (1, 3, 4), 1e-5)
+    mean, var = torch.zeros(C, dtype=DOUBLE), torch.ones(C, dtype=DOUBLE)
+    for m, v in zip(means.reshape(T, C), variances.reshape(T, C), strict=True):
+        mean, var = 0.9 * mean + 0.1 * m, 0.9 * var + 0.1 * v
+    return along(p["weight"]) * y + along(p["bias"]), {"running_mean": mean, "running_var": var}
+
+
 def bntt(p: Parameters, x: Tensor) -> Normalised:
     y, mean, var = batch_norm(p, x, (1, 3, 4), 1e-4)
     kept = {"norm.running_mean": 0.1 * mean, "norm.running_var": 0.9 + 0.1 * var}
@@ -211,6 +219,7 @@ def psp_bn_joint(p: Parameters, x: Tensor) -> Normalised:
 
 NORMALISATIONS: dict[str, Callable[[Parameters, Tensor], Normalised]] = {
     "vanilla": bn,
+    "vanilla-norm-of-each-step": of_each_step,
     "tdbn": tdbn,
     "tebn": tebn,
     "bntt": bntt,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +157,8 @@ def test_files_that_change_while_they_are_read_are_told(
     file, read = next((root / "cifar10" / "train" / "ship").iterdir()), trees.read_image
 
     def meanwhile(*given: object) -> np.ndarray:
-        Image.new("RGB", (32, 32)).save(file)
+        Image.new("RGB", (32, 32)).save(other := tmp_path / f"{threading.get_ident()}.png")
+        other.replace(file)  # at once: another thread may be reading it
         return read(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(trees, "read_image", meanwhile)

@@ -63,6 +63,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "front": ("results/runs/.jobs/*~*/*",),
     "queue": ("results/runs/.jobs/slurm/*/*", "slurm/slurm.json"),
     "bench record": ("results/bench/*.json",),
+    "log of others": ("log.csv",),
     "table": ("tiny.toml", "tables/table1.toml"),
     "figure": ("figures/*.toml", "tables/figure2.toml"),
     "preset": ("preset.toml", "tables/presets/smoke.toml"),
@@ -137,6 +138,7 @@ def result_of(cell: Cell, accuracy: float, parameters: int = 1000) -> Result:
 
 def _definitions() -> None:
     Path("tiny.toml").write_text(TABLE)
+    Path("log.csv").write_text("epoch,accuracy\n1,40.0\n2,61.5\n3,60.0\n")
     Path("protocol.toml").write_text(PROTOCOL)
     Path("preset.toml").write_text(
         'name = "less"\ndescription = "two epochs"\nonly = { timesteps = ["2"] }\n[recipe]\nepochs = 2\nbatch = 10\n'

@@ -40,7 +40,7 @@ def planned_figure(name: str, preset: str | None = "cpu") -> Plan:
         ("figure2", "Figure 2 · With MPBN minus without MPBN: +1.97 [+1.82, +2.11] points; n = 3 shows it"),
         ("rates", "Mean firing rate of the layers: without MPBN 25 %, with MPBN 25 %"),
         ("inflation", "Choosing the epoch on test data added nothing: in all 18 runs the last epoch was the best"),
-        ("changes", "Of 7 changes n = 3 tells"),
+        ("changes", "Of 14 changes n = 3 tells"),
     ],
 )
 def test_a_title_says_what_is_seen(name: str, title: str) -> None:

@@ -135,7 +135,7 @@ def test_weights_begin_as_the_recipe_says(way: str, std) -> None:
     convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d) and m.weight.numel() > 5000]
     assert len(convolutions) > 5
     for conv in convolutions:
-        assert float(conv.weight.std()) == pytest.approx(float(std(conv)), rel=0.1)
+        assert float(conv.weight.detach().std()) == pytest.approx(float(std(conv)), rel=0.1)
 
 
 def test_dropout_before_and_behind_hidden_layers() -> None:
