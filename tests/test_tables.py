@@ -165,7 +165,7 @@ def test_a_base_of_another_data_set_is_refused(tmp_path: Path):
 
 
 def test_the_open_questions_are_asked_one_at_a_time():
-    """A row differs from its base in the method or in one thing of the recipe; the paper's questions are asked of both."""
+    """A row differs from its base in the method or in one thing of its recipe; the paper's are asked of both."""
     rows = load_table("ambiguities").row
     asked: dict[int, list[str]] = {}
     for row in (row for row in rows if row.base is not None):

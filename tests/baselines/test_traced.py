@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from baselines import METHODS, build
 from baselines.kernels import VARIABLE, compiled, dispatch
@@ -286,6 +288,15 @@ def test_who_listens_within_is_heard() -> None:
     around.neuron.register_forward_hook(lambda *call: heard.append(call[2]))
     around(currents((3, 4, 4), 2))
     assert len(heard) == 3
+
+
+def test_who_counts_or_exports_operations_sees_them() -> None:
+    layer, x = replace(LIF, strict=False).build((3, 4, 4), 2, surrogates.STE()), currents((3, 4, 4), 2)
+    layer(x)
+    assert layers.serve(layer, FakeTensorMode().from_tensor(x.detach())) is None
+    with FlopCounterMode(display=False):
+        assert layers.serve(layer, x) is None
+    assert served(layer, x) == RECORDED
 
 
 def test_a_kernel_with_other_bits_is_not_believed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -92,6 +92,8 @@ def serve(layer: SpikingNeuron | Followed, x: Tensor) -> Served | None:
         return None
     if synchronised.needed() and (moments.wanted() or any(True for _ in layer.buffers())):
         return None  # statistics may be those of several processes
+    if _watched(x):
+        return None
     try:
         state = (torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), moments.wanted())
         key = (told(layer, root=True), x.shape, x.stride(), x.requires_grad, *state)
@@ -101,6 +103,12 @@ def serve(layer: SpikingNeuron | Followed, x: Tensor) -> Served | None:
     if not served.refused and not served.ready:
         _make(served, layer, x)
     return served
+
+
+def _watched(x: Tensor) -> bool:
+    """Whether torch's operations themselves are wanted: somebody traces, exports, compiles or counts them."""
+    modes = torch._C._len_torch_dispatch_stack()
+    return type(x) is not Tensor or modes > 0 or torch.jit.is_tracing() or torch.compiler.is_compiling()
 
 
 def _make(served: Served, layer: SpikingNeuron | Followed, x: Tensor) -> None:
