@@ -75,6 +75,12 @@ def test_a_broken_promise_is_told(outcome: Outcome, word: str) -> None:
     assert not list(oracle.broken(LINE, FINE))
 
 
+def test_whoever_types_a_place_outside_may_have_it() -> None:
+    there = Outcome(1, "", "", ("os.mkdir: /world/../../outside/x",), 0.1)
+    assert not list(oracle.broken(["publish", "../../outside/x"], there))
+    assert [line.partition(":")[0] for line in oracle.broken(["publish", "x"], there)] == ["trespass"]
+
+
 def test_a_program_may_read_long_lines() -> None:
     assert not list(oracle.broken([*LINE, "--format", "json"], Outcome(0, "x" * 9999, "", (), 0.1)))
 
