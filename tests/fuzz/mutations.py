@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -168,7 +169,7 @@ def _at(document: Any, path: tuple[Any, ...], change: Callable[[Any, Random], An
 
 
 def _replaced(old: Any, random: Random) -> Any:
-    return value(random)
+    return copy.deepcopy(value(random))  # what is drawn is changed again, here and by later inputs
 
 
 def _near(old: Any, random: Random) -> Any:
