@@ -36,9 +36,9 @@ def write(path: Path, content: bytes, *, fsync: bool = True) -> None:
 @contextlib.contextmanager
 def replacing(path: Path, *, fsync: bool = True) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of `path` in one step when the block ends well. Raises UserError."""
-    scratch = temporary(path)
     if kind := opened.what(path):
         raise UserError(f"is {kind}, and is not replaced", str(path), "type the name of a file")
+    scratch = temporary(path)  # what has no name, as `.`, is a folder
     with explained(path):
         try:
             with opened.making(scratch) as file:

@@ -48,6 +48,12 @@ def test_it_is_not_added_to(odd: Path) -> None:
     assert (odd.parent / "victim").read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("place", [".", "..", "/"])
+def test_a_folder_without_a_name_is_a_folder(place: str) -> None:
+    with pytest.raises(UserError, match="is a folder, and is not replaced; type the name of a file"):
+        durable.write(Path(place), b"")
+
+
 def test_it_is_not_replaced(odd: Path) -> None:
     before = odd.lstat()
     with pytest.raises(UserError, match=f"is {name(odd)}, and is not replaced"):
