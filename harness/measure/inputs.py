@@ -22,7 +22,7 @@ from torchvision.transforms import v2
 from harness.data import augment
 from harness.data.events import Bins, Recording, to_frames
 from harness.data.files import FileSplit, Prepared, Stored
-from harness.data.memory import MemorySplit, normalisation
+from harness.data.memory import SHUFFLED, MemorySplit, normalisation
 from harness.measure.sidebyside import Ratio, Work, cpu_timer, interleave, ratio
 
 OURS, THEIRS = "ours", "theirs"
@@ -70,6 +70,7 @@ def in_memory(images: Tensor, rounds: int = 20, batch: int = 128) -> Speed:
         labels=torch.zeros(len(images), dtype=torch.int64),
         fingerprint="",
         augmentations=augment.chosen(AUGMENTATION),
+        order=SHUFFLED,
         **normalisation(MEAN, STD, device),
     )
     stored = images.permute(0, 2, 3, 1).contiguous().numpy()
@@ -90,7 +91,8 @@ def from_files(folder: Path, files: list[str], size: int = 224, rounds: int = 5)
     names, count = np.array([file.encode() for file in files]), len(files)
     stored = Stored(folder, names, np.full(count, -1), np.zeros(count, np.int64))
     prepared = Prepared(stored, np.zeros(count, np.int64), size, augment.chosen(FILE_AUGMENTATION))
-    split = FileSplit(prepared=prepared, fingerprint="", workers=0, **normalisation(MEAN, STD, torch.device("cpu")))
+    constants = normalisation(MEAN, STD, torch.device("cpu"))
+    split = FileSplit(prepared=prepared, fingerprint="", workers=0, order=SHUFFLED, **constants)
     training = file_training(size)
     epoch = itertools.count()
 

@@ -160,7 +160,7 @@ class Lanes:
         if shape != (self.timesteps, *self.frame):
             return None
         if name is aten.select.int:
-            return [(lanes[args[2]],)]
+            return [(lanes[node.args[2]],)]
         return [(lane,) for lane in lanes] if name is aten.unbind.int else None
 
     def _joined(self, node: Node) -> list[tuple[int, ...]] | None:

@@ -108,7 +108,9 @@ def serve(layer: SpikingNeuron | Followed, x: Tensor) -> Served | None:
 def _watched(x: Tensor) -> bool:
     """Whether torch's operations themselves are wanted: somebody traces, exports, compiles or counts them."""
     modes = torch._C._len_torch_dispatch_stack()
-    return type(x) is not Tensor or modes > 0 or torch.jit.is_tracing() or torch.compiler.is_compiling()
+    return (
+        type(x) is not Tensor or modes > 0 or torch._C._get_tracing_state() is not None or torch.compiler.is_compiling()
+    )
 
 
 def _make(served: Served, layer: SpikingNeuron | Followed, x: Tensor) -> None:
