@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -35,8 +36,8 @@ UNKNOWN = "UNKNOWN"
 class Array(msgspec.Struct, frozen=True, kw_only=True):
     """One submission: an array of jobs, or a single job."""
 
-    name: str
-    """The job's name in SLURM, and its folder's."""
+    name: Annotated[str, msgspec.Meta(pattern=r"\A\w[\w.-]{0,200}\Z")]
+    """The job's name in SLURM, and its folder's: it is handed to SLURM's commands."""
     profile: str
     on: str = ""
     """What `--on` is given to use that profile again: its name, or the path of its file."""
@@ -46,7 +47,7 @@ class Array(msgspec.Struct, frozen=True, kw_only=True):
     """When."""
     tasks: tuple[tuple[str, ...], ...]
     """Keys of the cells of each job, in order of the array's indices."""
-    job: str = ""
+    job: Annotated[str, msgspec.Meta(pattern=r"\A\d*\Z")] = ""
     """Its number; empty until sbatch has told it."""
 
 

@@ -10,17 +10,18 @@ code/           the source that printed it, with its locks
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import shlex
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 import baselines
-from harness import __version__, durable, tables
+from harness import __version__, durable, opened, tables
 from harness.report.gather import Found, published
 from harness.report.leaflet import parts
 from harness.requests import Asked, Report
@@ -79,9 +80,11 @@ def pack(found: Found, request: Report, path: Path, step: Callable[[str], None])
     """Write the archive. Raises UserError."""
     asked = request.asked
     contents = {**parts(found, "report.html", step), **dict(_store(Store(asked.store))), **dict(_code())}
-    contents |= {f"bench/{path.name}": path.read_bytes() for path in sorted(request.bench.glob("*.json"))}
+    contents |= {f"bench/{path.name}": content for path, content in _read(request.bench.glob("*.json"))}
     named = dict(_named(asked))
-    contents |= {f"named/{name}": Path(path).read_bytes() for name, path in named.items() if Path(path).is_file()}
+    contents |= {
+        f"named/{name}": content for name, path in named.items() for _, content in _read([Path(path).resolve()])
+    }
     said = {name: published(value) for name in ("preset", "protocol") if (value := getattr(asked, name))}
     words = [*map(published, asked.targets), *(word for name, value in said.items() for word in (f"--{name}", value))]
     options = shlex.join(words)
@@ -114,9 +117,15 @@ def _named(asked: Asked) -> Iterator[tuple[str, str]]:
 
 def _store(store: Store) -> Iterator[tuple[str, bytes]]:
     for cell in store.cells():
-        for path in sorted((store.root / cell.key).glob("*.json")):
-            if path.is_file() and not path.is_symlink():
-                yield f"store/{cell.key}/{path.name}", path.read_bytes()
+        for path, content in _read((store.root / cell.key).glob("*.json")):
+            yield f"store/{cell.key}/{path.name}", content
+
+
+def _read(paths: Iterable[Path]) -> Iterator[tuple[Path, bytes]]:
+    """Of the files among them; what is none, or far too large for a record, no page has read either."""
+    for path in sorted(paths):
+        with contextlib.suppress(OSError):
+            yield path, opened.read(path)
 
 
 def _code() -> Iterator[tuple[str, bytes]]:

@@ -246,6 +246,17 @@ def test_two_at_once_take_turns(fake: FakeSlurm, store: Store, monkeypatch: pyte
         send(cells(1), store)
 
 
+@pytest.mark.parametrize(
+    "field", [{"name": "a\0b"}, {"name": "a,b"}, {"name": "--all"}, {"job": "1;x"}, {"job": "1\n"}]
+)
+def test_a_record_whose_words_no_scheduler_gave_is_not_handed_to_it(field: dict[str, str], store: Store) -> None:
+    array = queue.Array(name="harness-1", profile="p", cluster="c", submitted="now", tasks=(("0" * 16,),), job="7")
+    folder = queue.record(store.root, array)
+    assert len(list(queue.records(store.root))) == 1
+    (folder / "array.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(array, **field)))
+    assert not list(queue.records(store.root))
+
+
 def test_records_go_when_nothing_is_left_to_do(fake: FakeSlurm, store: Store) -> None:
     send(cells(2), store)
     for cell in cells(2):

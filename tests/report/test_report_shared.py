@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,7 @@ from outcomes import result
 from reported import planned
 
 from harness.cli import main
+from harness.report import archive
 from harness.report.markup import element
 from harness.store import Store
 
@@ -111,6 +113,13 @@ def test_an_archive_has_all_that_prints_it_again(archived: Path, capsys: pytest.
     assert main(["archive", "--check", str(archived)]) == 0
     said = capsys.readouterr().out
     assert "are as harness" in said and "prints the same: " in said and "table1" in said and "claims" in said
+
+
+def test_a_hole_of_gigabytes_is_no_part_of_an_archive(tmp_path: Path) -> None:
+    for name in ("failed.json", "result.json"):
+        (tmp_path / name).write_bytes(b"{}")
+    os.truncate(tmp_path / "failed.json", 50 << 30)
+    assert [(path.name, content) for path, content in archive._read(tmp_path.glob("*"))] == [("result.json", b"{}")]
 
 
 def test_the_same_store_gives_the_same_archive(archived: Path, store: Path, bench: Path, tmp_path: Path) -> None:
