@@ -22,7 +22,7 @@ NAMES = 30
 class UserError(Exception):
     """Bad input: *what* was wrong, *where*, and what *to type* instead.
 
-    The engine raises it; ``cli.py`` alone prints it (one line each problem) and exits with code 2.
+    The engine raises it; ``cli.py`` prints it (one line each problem) and exits with code 2.
     """
 
     def __init__(self, what: str, where: str = "", to_type: str = "") -> None:

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     "__main__",
     "cli interface",
+    "answers",
     "streams",
     "conformance gap shown",
     "arguments export report verbs",
