@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from fake_slurm import FakeSlurm
-from outcomes import result
 from stand_in import make_cell, make_failure, make_result
 from submitit import SlurmExecutor
 from tiny import write_tiny
@@ -16,7 +15,7 @@ from tiny import write_tiny
 from harness import cli, slurm
 from harness.clusters import Profile
 from harness.errors import UserError
-from harness.forecast.history import Past, Place, past
+from harness.forecast.history import Past
 from harness.forecast.time import on_a_cluster
 from harness.jobs import queue, remote
 from harness.jobs.launch import Watch
@@ -296,55 +295,6 @@ def test_following_ends_with_the_cells(fake: FakeSlurm, store: Store, monkeypatc
     assert told == list(ended.values())
 
 
-# Forecasts
-
-
-def finished(store: Store, seconds: float, device: str, cell: Cell, cluster: str = "") -> None:
-    made = {"device": device, "cluster": cluster, "pack": 1}
-    store.write_result(msgspec.structs.replace(result(cell, 80.0), seconds=seconds, environment=made))
-
-
-GPU = Place(cluster="mine", gpu=True)
-
-
-def test_a_forecast_prefers_the_same_cluster_then_the_same_kind_of_device(store: Store) -> None:
-    asked = make_cell(9)
-    finished(store, 1000.0, "cpu", make_cell(0))
-    assert past([asked], store, GPU) == {}
-    finished(store, 100.0, "NVIDIA A100", make_cell(1))
-    assert past([asked], store, GPU)[asked].seconds == 100.0
-    finished(store, 50.0, "NVIDIA H100", make_cell(2), "mine")
-    found = past([asked], store, GPU)[asked]
-    assert found.seconds == 50.0 and found.source == "1 result there"
-
-
-def test_else_the_nearest_is_scaled_by_the_work(store: Store) -> None:
-    finished(store, 100.0, "cpu", make_cell(timesteps=2, epochs=10))
-    finished(store, 30.0, "cpu", make_cell(timesteps=1, epochs=4))
-    asked = make_cell(timesteps=4, epochs=20)
-    found = past([asked], store, Place(cluster="mine", gpu=False))[asked]
-    assert found.seconds == 400.0 and found.source == "scaled by 4 from vanilla/resnet20/digits/T2"
-    other = msgspec.structs.replace(asked, architecture="vgg16")
-    assert past([other], store, Place(cluster="mine", gpu=False)) == {}
-
-
-def test_of_several_results_the_median_counts(store: Store) -> None:
-    """One of them shared its machine with others; and fewer timesteps are not foretold to take longer."""
-    for seed, seconds in enumerate((100.0, 110.0, 900.0)):
-        finished(store, seconds, "cpu", make_cell(seed, timesteps=2))
-    here = Place(cluster="", gpu=False)
-    same, fewer = make_cell(9, timesteps=2), make_cell(9, timesteps=1)
-    found = past([same, fewer], store, here)
-    assert found[same].seconds == 110.0 and found[fewer].seconds == 55.0
-    assert found[fewer].source == "scaled by 0.5 from vanilla/resnet20/digits/T2 (3 results)"
-
-
-def test_cells_that_share_a_gpu_are_not_hoped_to_be_faster(store: Store) -> None:
-    finished(store, 100.0, "NVIDIA A100", make_cell(0))
-    asked = make_cell(9)
-    assert past([asked], store, Place(cluster="mine", gpu=True, pack=3))[asked].seconds == 300.0
-
-
 # The command line
 
 
@@ -435,59 +385,3 @@ def test_without_srun_it_is_said_at_once(
     monkeypatch.setattr("harness.slurm.shutil.which", lambda command: None if command == "srun" else command)
     assert cli.main(["run", *tiny]) == 2
     assert "no SLURM on this machine (no srun)" in capsys.readouterr().err
-
-
-# Cells that begin from cells
-
-
-def begun(first: Cell, method: str = "rmp") -> Cell:
-    return msgspec.structs.replace(make_cell(first.seed, method), origin=first)
-
-
-def dependencies(fake: FakeSlurm) -> list[str]:
-    return [options(text).get("dependency", "") for text in fake["scripts"]]
-
-
-def test_arrays_wait_for_those_of_what_their_cells_begin_from(fake: FakeSlurm, store: Store) -> None:
-    anns = [make_cell(seed, "ann") for seed in range(3)]
-    some = [*anns, *map(begun, anns)]
-    sent, told = send([cell for pair in zip(some[:3], some[3:], strict=True) for cell in pair], store)
-    assert {cell.key for cell in sent.submitted} == {cell.key for cell in some} and not sent.problems
-    first = told[0].split()[1].rstrip(":")
-    assert dependencies(fake) == ["", f"afterany:{first}"]
-    assert any(f"after {first}" in line for line in told)
-
-
-def test_cells_wait_for_origins_that_are_queued_already(fake: FakeSlurm, store: Store) -> None:
-    ann = make_cell(0, "ann")
-    send([ann], store)
-    number = fake["queue"][0]["job"] if isinstance(fake["queue"][0], dict) and "job" in fake["queue"][0] else None
-    send([ann, begun(ann)], store)
-    waits = dependencies(fake)[-1]
-    assert waits.startswith("afterany:") and (number is None or waits == f"afterany:{number}")
-
-
-def test_what_can_never_begin_is_not_submitted(fake: FakeSlurm, store: Store) -> None:
-    ann = make_cell(0, "ann")
-    store.write_failure(make_failure(ann))
-    tuned = begun(begun(ann), "tuned")
-    assert tuned.origin is not None
-    sent, _ = send([tuned.origin, tuned], store)
-    assert not sent.submitted and not fake["scripts"]
-    assert [error.what.partition(",")[2].strip() for error in sent.problems] == [
-        "which has no result; it is not submitted"
-    ] * 2
-
-
-def test_an_origin_that_is_there_needs_no_waiting(fake: FakeSlurm, store: Store) -> None:
-    ann = make_cell(0, "ann")
-    store.write_result(make_result(ann))
-    send([begun(ann)], store)
-    assert dependencies(fake) == [""]
-
-
-def test_a_profile_s_own_dependency_stays(fake: FakeSlurm, store: Store) -> None:
-    ann = make_cell(0, "ann")
-    send([ann, begun(ann)], store, extra={"dependency": "singleton"})
-    assert [text.partition(",")[0] for text in dependencies(fake)] == ["singleton"] * 2
-    assert dependencies(fake)[1].startswith("singleton,afterany:")

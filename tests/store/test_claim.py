@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import multiprocessing
 import os
-import random
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import pytest
 from fake_slurm import FakeSlurm
 from stand_in import make_cell, make_result
@@ -24,18 +20,10 @@ from harness import durable, opened, process
 from harness.jobs import orphans
 from harness.process import HOST
 from harness.store import Store, claim, holder
-from harness.store.result import Progress
 
 PROCESSES = multiprocessing.get_context("fork")
 STRANGER = "57a46e8" + "0" * 9
 JOB = {"SLURM_JOB_ID": "77", "SLURM_ARRAY_JOB_ID": "70", "SLURM_ARRAY_TASK_ID": "4", "SLURM_CLUSTER_NAME": "fake"}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "runs" / "0123456789abcdef"
-    made.mkdir(parents=True)
-    return made
 
 
 @pytest.fixture
@@ -368,189 +356,3 @@ print(process.HOST == held.host, process.PLACE == held.place, claim.acquire(fold
     with claim.acquire(folder) or pytest.fail("not free"):
         said = subprocess.run([*UNSHARE, program], capture_output=True, text=True, check=True).stdout
     assert said.split() == ["True", "False", "None"]
-
-
-# The result
-
-
-def committed(folder: Path) -> bytes | None:
-    path = folder / "result.json"
-    return path.read_bytes() if path.exists() else None
-
-
-def taken_over(folder: Path, mine: claim.Claim, monkeypatch: pytest.MonkeyPatch) -> claim.Claim:
-    """By another place, after a long silence of ours."""
-    os.utime(mine._path, (1.0, 1.0))
-    elsewhere(monkeypatch, host="other")
-    other = claim.acquire(folder)
-    assert other is not None
-    return other
-
-
-def test_a_result_is_committed_by_the_holder(folder: Path) -> None:
-    with claim.acquire(folder) or pytest.fail("not free") as mine:
-        assert mine.commit(folder / "result.json", b"ours")
-        mine.beat()
-        assert not mine.commit(folder / "result.json", b"again")
-    assert committed(folder) == b"ours" and [path.name for path in folder.iterdir()] == ["result.json"]
-
-
-@pytest.mark.parametrize("ended", [False, True])
-def test_who_has_lost_the_cell_writes_nothing(ended: bool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = claim.acquire(folder)
-    assert mine is not None
-    other = taken_over(folder, mine, monkeypatch)
-    if ended:
-        other.release()
-    for act in (mine.beat, lambda: mine.commit(folder / "result.json", b"ours")):
-        with pytest.raises(claim.Lost):
-            act()
-    mine.release()
-    assert committed(folder) is None and (ended or claim.holder(folder) is not None)
-    assert ended == (not list(folder.iterdir()))
-
-
-def test_nor_does_it_under_a_claim_that_was_begun_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = claim.acquire(folder)
-    assert mine is not None
-    taken_over(folder, mine, monkeypatch).release()
-    with claim.acquire(folder) or pytest.fail("not free"):
-        with pytest.raises(claim.Lost):
-            mine.commit(folder / "result.json", b"ours")
-        mine.release()
-        assert len(list(folder.iterdir())) == 1
-
-
-def test_while_a_result_is_committed_nobody_takes_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The moment between the two steps, in which it may be stopped, or die."""
-    mine = claim.acquire(folder)
-    assert mine is not None
-    promote, rivals = durable.promote, []
-
-    def late(made: Path, path: Path) -> bool:
-        os.utime(mine._path, (1.0, 1.0))
-        rivals.append(claim.acquire(folder))
-        mine.beat()
-        return promote(made, path)
-
-    monkeypatch.setattr(durable, "promote", late)
-    assert mine.commit(folder / "result.json", b"ours") and rivals == [None]
-    monkeypatch.setattr(durable, "promote", lambda made, path: os.kill(os.getpid(), signal.SIGKILL))
-    dies = PROCESSES.Process(target=mine.commit, args=(folder / "other.json", b"lost"))
-    dies.start()
-    dies.join()
-    assert claim.acquire(folder) is None
-    (seal,) = folder.glob("claim-*")
-    os.utime(seal, (1.0, 1.0))
-    with claim.acquire(folder) or pytest.fail("not taken over"):
-        pass
-    assert committed(folder) == b"ours" and [path.name for path in folder.iterdir()] == ["result.json"]
-
-
-def test_without_hard_links_it_is_committed_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "hardlink_to", refuse)
-    with claim.acquire(folder) or pytest.fail("not free") as mine:
-        assert mine.commit(folder / "result.json", b"ours")
-        assert not mine.commit(folder / "result.json", b"again")
-    assert committed(folder) == b"ours" and len(list(folder.iterdir())) == 1
-
-
-def test_of_a_late_finisher_nothing_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another has trained the cell since; what the late one says is not asked for."""
-    store, cell = Store(folder.parent / "runs"), make_cell()
-    mine = store.claim(cell)
-    assert mine is not None
-    other = taken_over(store.folder(cell), mine, monkeypatch)
-    store.write_result(make_result(cell, 80.0), other)
-    other.release()
-    said = Progress(epoch=3, epochs=3, accuracy=1.0, images_per_second=1.0, seconds_left=0.0, host="h", pid=1)
-    store.write_progress(cell, said)
-    assert not store.write_result(make_result(cell, 10.0), mine)
-    found = store.result(cell)
-    assert found is not None and found.accuracy == 80.0
-    assert sorted(path.name for path in store.folder(cell).iterdir()) == ["cell.json", "result.json"]
-
-
-# Races
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_through_all_kinds_of_death_nobody_is_there_twice(folder: Path, seed: int) -> None:
-    """Processes on three hosts, one of them a job that is requeued after each death, take turns and die at random."""
-    kinds = ["home", "home", "away", "away", "job"]
-    workers = [_Worker(folder, kind, seed * 100 + number) for number, kind in enumerate(kinds)]
-    deadline = time.monotonic() + 60
-    while sum(worker.deaths for worker in workers) < 25 or not all(worker.deaths for worker in workers):
-        assert time.monotonic() < deadline, "nobody gets in any more"
-        for worker in workers:
-            worker.revive()
-        time.sleep(0.005)
-    for worker in workers:
-        worker.end()
-    entries = (folder.parent / "entries").read_text().split()
-    assert len(entries) > 25 and "twice" not in entries
-
-
-class _Worker:
-    """A process that enters, leaves and dies, and is begun again."""
-
-    def __init__(self, folder: Path, kind: str, seed: int) -> None:
-        self.kind, self.deaths = kind, 0
-        self._folder, self._seed = folder, seed
-        self._process = self._begin()
-
-    def revive(self) -> None:
-        if self._process.is_alive():
-            return
-        self._process.join()
-        if self.kind == "away" and (self._folder / "token").exists():
-            with contextlib.suppress(FileNotFoundError):  # somebody who knows better frees it
-                claim.free(self._folder, (self._folder / "token").read_text())
-        self.deaths += 1
-        self._process = self._begin()
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.join()
-
-    def _begin(self):
-        begun = PROCESSES.Process(target=_enter_and_die, args=(self._folder, self.kind, self._seed, self.deaths))
-        begun.start()
-        return begun
-
-
-def _enter_and_die(folder: Path, kind: str, seed: int, restarts: int) -> None:
-    chance = random.Random(seed * 1000 + restarts)
-    if kind != "home":
-        process.HOST = process.PLACE = {"away": f"away{seed}", "job": "node"}[kind]
-    if kind == "job":
-        os.environ.update(JOB, SLURM_RESTART_COUNT=str(restarts))
-    while True:
-        mine = claim.acquire(folder)
-        if mine is None:
-            time.sleep(chance.random() * 0.004)
-            continue
-        inside = folder.parent / "inside"
-        try:
-            os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
-            word = kind
-        except FileExistsError:
-            word = "twice"
-        with (folder.parent / "entries").open("a") as file:
-            file.write(f"{word}\n")
-        time.sleep(chance.random() * 0.004)
-        inside.unlink(missing_ok=True)
-        if chance.random() < 0.3:
-            if kind == "away":
-                _leave_behind(folder, mine, chance)
-            os._exit(1)
-        mine.release()
-
-
-def _leave_behind(folder: Path, mine: claim.Claim, chance: random.Random) -> None:
-    """The claim of a host that dies: its heartbeat long ago, or one that somebody knows to be dead."""
-    if chance.random() < 0.5:
-        os.utime(mine._path, (time.time() - holder.STALE_AFTER - 5,) * 2)
-    else:
-        token = msgspec.json.decode(mine._path.read_bytes(), type=holder.Holder).token
-        durable.write(folder / "token", token.encode(), fsync=False)
