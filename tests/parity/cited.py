@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 import types
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,19 @@ import numpy as np
 import torch
 from small import TIMESTEPS, Loss, Step, cross_entropy, of_one_loss, trained
 from torch import Tensor, nn
+
+Place = Callable[[Path], Any]
+"""The folder of the checkouts -> what a producer holds ours against."""
+GLIF = {
+    "t": TIMESTEPS,
+    "soft_mode": True,
+    "static_gate": False,
+    "static_param": False,
+    "time_wise": False,
+    "gate": [0.6, 0.8, 0.6],
+    "param": [0.25, 0.5, 0.0625, 0.5],
+}
+"""What Gated-LIF's networks and neurons are given."""
 
 
 def prepared() -> None:
@@ -106,6 +120,23 @@ def arrays_of(
     kept = {"names": np.array(list(groups)), "start": start, **found, **said}
     print(method, kept["losses"], f"{sum(p.numel() for p in model.parameters())} parameters")
     return {f"{method}/{what}": array for what, array in kept.items()}
+
+
+def produced(
+    about: str | None, places: Mapping[str, Place], arrays: Callable[[str, Any], dict[str, np.ndarray]], path: Path
+) -> None:
+    """What a producer is typed for: `places` run in their checkouts, each from the same seed, and their `arrays`."""
+    parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
+    parser.add_argument("cited", type=Path, help="the folder of the checkouts")
+    parser.add_argument("--only", choices=places, help="run it, and write nothing")
+    asked = parser.parse_args()
+    prepared()
+    found: dict[str, np.ndarray] = {}
+    for name in [asked.only] if asked.only else places:
+        torch.manual_seed(5), np.random.seed(5)
+        found |= arrays(name, places[name](asked.cited.resolve()))
+    if not asked.only:
+        saved(path, found)
 
 
 def saved(path: Path, arrays: dict[str, np.ndarray]) -> None:

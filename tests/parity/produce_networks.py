@@ -27,7 +27,6 @@ cited ones too. What is done to the code, from outside:
 
 from __future__ import annotations
 
-import argparse
 import sys
 import types
 from collections.abc import Callable
@@ -38,7 +37,7 @@ from typing import Any
 import numpy as np
 import tensorflow_in_torch
 import torch
-from cited import CHANNELS_BEFORE_TIME, InSteps, arrays_of, executed, layer_by_layer, prepared, saved
+from cited import CHANNELS_BEFORE_TIME, InSteps, arrays_of, executed, layer_by_layer, produced
 from small import BATCH, CLASSES, TIMESTEPS, images, inputs, watched
 from torch import Tensor, nn
 
@@ -194,16 +193,11 @@ PLACES: dict[str, Callable[[Path], Found]] = {
     "lsnn": lsnn,
 }
 
+
+def arrays_at(method: str, found: Any) -> dict[str, np.ndarray]:
+    model, seen, batches = found
+    return arrays_of(model.double(), method, batches, seen)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("cited", type=Path, help="the folder of the checkouts")
-    parser.add_argument("--only", choices=PLACES)
-    asked = parser.parse_args()
-    prepared()
-    arrays = {}
-    for method in [asked.only] if asked.only else PLACES:
-        torch.manual_seed(5), np.random.seed(5)
-        model, seen, batches = PLACES[method](asked.cited.resolve())
-        arrays |= arrays_of(model.double(), method, batches, seen)
-    if not asked.only:
-        saved(Path(__file__).with_name("networks.npz"), arrays)
+    produced(__doc__, PLACES, arrays_at, Path(__file__).with_name("networks.npz"))

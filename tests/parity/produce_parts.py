@@ -39,13 +39,13 @@ cross-entropy of the mean, or on the cited objective. The file holds, by METHOD:
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
-from cited import BATCH_FIRST, TIME_LAST, InSteps, arrays_of, executed, prepared, saved
+from cited import BATCH_FIRST, GLIF, TIME_LAST, InSteps, arrays_of, executed, produced
 from small import CHANNELS, CLASSES, INPUTS, TIMESTEPS, Loss, cross_entropy, inputs, uniform, watched
 from torch import Tensor, nn
 
@@ -68,18 +68,9 @@ Parts = tuple[tuple[nn.Module, ...], Loss]
 
 def glif(cited: Path) -> Parts:
     layers = executed(cited / "Gated-LIF/layers.py", ("input = ctx.saved_tensors", "input, = ctx.saved_tensors"))
-    said = {
-        "t": TIMESTEPS,
-        "soft_mode": True,
-        "static_gate": False,
-        "static_param": False,
-        "time_wise": False,
-        "gate": [0.6, 0.8, 0.6],
-        "param": [0.25, 0.5, 0.0625, 0.5],
-    }
 
     def neuron() -> nn.Module:
-        return InSteps(layers["LIFSpike_CW"](CHANNELS, **said))
+        return InSteps(layers["LIFSpike_CW"](CHANNELS, **GLIF))
 
     norms = layers["tdBatchNorm"](CHANNELS), layers["tdBatchNorm"](CHANNELS, alpha=2**-0.5)
     return (norms[0], neuron(), norms[1], neuron()), cross_entropy
@@ -209,15 +200,11 @@ def network(
     )
 
 
+def arrays_at(method: str, found: Parts) -> dict[str, np.ndarray]:
+    parts, loss = found
+    model = network(*parts).double()
+    return arrays_of(model, method, inputs, watched([model[2], model[5]]), loss)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("cited", type=Path, help="the folder of the checkouts")
-    folder = parser.parse_args().cited.resolve()
-    prepared()
-    arrays = {}
-    for method, place in PLACES.items():
-        torch.manual_seed(5)
-        parts, loss = place(folder)
-        model = network(*parts).double()
-        arrays |= arrays_of(model, method, inputs, watched([model[2], model[5]]), loss)
-    saved(Path(__file__).with_name("parts.npz"), arrays)
+    produced(__doc__, PLACES, arrays_at, Path(__file__).with_name("parts.npz"))

@@ -25,7 +25,6 @@ code, from outside:
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -34,7 +33,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from cited import arrays_of, executed, layer_by_layer, prepared, saved
+from cited import arrays_of, executed, layer_by_layer, produced
 from small import BATCH, CLASSES, TIMESTEPS, Hand, Loss, Step, cross_entropy, images
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -288,17 +287,11 @@ PLACES: dict[str, Callable[[Path], Found]] = {
     "joint": joint,
 }
 
+
+def arrays_at(method: str, found: Any) -> dict[str, np.ndarray]:
+    model, seen, batches, *more = found
+    return arrays_of(model.double(), method, batches, seen, *more)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("cited", type=Path, help="the folder of the checkouts")
-    parser.add_argument("--only", choices=PLACES)
-    asked = parser.parse_args()
-    prepared()
-    arrays = {}
-    for method in [asked.only] if asked.only else PLACES:
-        torch.manual_seed(5)
-        found = PLACES[method](asked.cited.resolve())
-        model, seen, batches, *more = found
-        arrays |= arrays_of(model.double(), method, batches, seen, *more)  # type: ignore[arg-type]
-    if not asked.only:
-        saved(Path(__file__).with_name("procedures.npz"), arrays)
+    produced(__doc__, PLACES, arrays_at, Path(__file__).with_name("procedures.npz"))

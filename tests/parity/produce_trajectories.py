@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from cited import executed, moved, prepared, saved
+from cited import GLIF, executed, moved, prepared, saved
 from small import CLASSES, TIMESTEPS, images
 from summary import summarise
 from torch import Tensor, nn
@@ -74,16 +74,7 @@ def glif(cited: Path) -> Training:
     sys.modules["layers"] = module("layers", layers)
     sys.modules["blocks"] = module("blocks", executed(folder / "blocks.py"))
     file = executed(folder / "networks_for_CIFAR.py", ("[3, 3, 2]", "[1, 1, 1]"), *THINNER[:3])
-    said = {
-        "t": TIMESTEPS,
-        "soft_mode": True,
-        "static_gate": False,
-        "static_param": False,
-        "time_wise": False,
-        "gate": [0.6, 0.8, 0.6],
-        "param": [0.25, 0.5, 0.0625, 0.5],
-    }
-    model = file["ResNet_19_cifar_CW"](said, input_size=32, n_class=CLASSES).double()
+    model = file["ResNet_19_cifar_CW"](GLIF, input_size=32, n_class=CLASSES).double()
     gates, others, rest = [], [], []
     for name, p in model.named_parameters():  # train.py:285-317
         last = name.rpartition(".")[2]
