@@ -43,6 +43,8 @@ class Line:
     """A user's method: a row the paper does not have."""
     chosen: tuple[str, ...] = ()
     """Settings of its own paper's recipe that no public source has, and that were chosen."""
+    alike: tuple[Cell, ...] = ()
+    """Where the row is trained as its own paper does it: its method by the recipe of all rows. Looked up only."""
 
     @property
     def network(self) -> str:
@@ -60,11 +62,18 @@ class Plan:
     """Runs that were not computed alike are judged all the same: it was asked for."""
     own: bool = False
     """Whether each row is trained as its own paper does it."""
+    common: str = ""
+    """If so, the protocol whose recipe all rows share: what it made of each row is set beside."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
         """Every distinct cell, in table order (two rows may share one), each behind what it begins from."""
         return tuple(dict.fromkeys(each for line in self.lines for cell in line.cells for each in cell.lineage))
+
+    @property
+    def shown(self) -> tuple[Cell, ...]:
+        """Those, and what is only looked up beside them."""
+        return tuple(dict.fromkeys((*self.cells, *(cell for line in self.lines for cell in line.alike))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +81,7 @@ class State:
     """What the store knows of a plan's cells, each in table order."""
 
     outcomes: Mapping[str, Result | Failure | Progress]
-    """By cell key; a missing cell is absent."""
+    """By cell key, also of what a plan only looks up; a missing cell is absent."""
     done: tuple[Cell, ...]
     running: tuple[Cell, ...]
     failed: tuple[Cell, ...]
@@ -91,6 +100,8 @@ class Context:
     datasets: Container[str]
     plugins: tuple[str, ...] = ()
     """Methods that are added to every table as rows of their own."""
+    common: Protocol | None = None
+    """What rows are set beside that are trained as their own papers do it."""
     mixed: bool = False
     """As of `Plan`."""
     origins: Mapping[str, Origin] = field(default_factory=dict)
@@ -121,6 +132,7 @@ def plan(
         lines=lines,
         mixed=context.mixed,
         own=isinstance(context.protocol, Works),
+        common=context.common.name if context.common is not None else "",
     )
     return _with_data(made, identify) if identify else made
 
@@ -172,9 +184,9 @@ def state(plan: Plan, store: Store) -> State:
     """Read what `store` knows of every cell of `plan`."""
     from harness.store.result import Failure, Result
 
-    found = store.outcomes(plan.cells)
+    found = store.outcomes(plan.shown)
     groups: dict[str, list[Cell]] = defaultdict(list)
-    for cell, outcome in found.items():
+    for cell, outcome in ((cell, found[cell]) for cell in plan.cells):
         kind = "missing" if outcome is None else "running"
         kind = "done" if isinstance(outcome, Result) else "failed" if isinstance(outcome, Failure) else kind
         groups[kind].append(cell)
@@ -266,12 +278,21 @@ def _line(number: int, row: Row, added: bool, context: Context, only: Only) -> L
     if blank := _blank(row, context):
         return Line(number=number, row=row, cells=(), blank=blank, added=added)
     seeds = [seed for seed in context.seeds if str(seed) in only.get("seed", (str(seed),))]
-    if isinstance(context.protocol, Works):
-        first, chosen = _of_phases(row, context.protocol, context), context.protocol.chosen_for(row)
-    else:
-        first, chosen = _beginning(row, _recipe(row, context), context), ()
-    cells = tuple(first.throughout(seed=seed) for seed in seeds)  # they differ in nothing else
-    return Line(number=number, row=row, cells=cells, added=added, chosen=chosen)
+
+    def over_seeds(first: Cell) -> tuple[Cell, ...]:
+        return tuple(first.throughout(seed=seed) for seed in seeds)  # they differ in nothing else
+
+    if not isinstance(context.protocol, Works):
+        return Line(number=number, row=row, cells=over_seeds(_common(row, context)), added=added)
+    cells, chosen = over_seeds(_of_phases(row, context.protocol, context)), context.protocol.chosen_for(row)
+    beside = replace(context, protocol=context.common) if context.common is not None else None
+    alike = over_seeds(_common(row, beside)) if beside is not None and not _blank(row, beside) else ()
+    return Line(number=number, row=row, cells=cells, added=added, chosen=chosen, alike=alike)
+
+
+def _common(row: Row, context: Context) -> Cell:
+    """At seed 0, by the recipe that all rows share."""
+    return _beginning(row, _recipe(row, context), context)
 
 
 def _blank(row: Row, context: Context) -> str:
@@ -363,11 +384,12 @@ def _recipe(row: Row, context: Context) -> Recipe:
 
 
 def _with_data(plan: Plan, identify: Identify) -> Plan:
-    data = identify(plan.cells)
-    lines = (
-        replace(line, cells=tuple(c.throughout(data=data.get(c.dataset, OFFICIAL)) for c in line.cells))
-        for line in plan.lines
-    )
+    data = identify(plan.shown)
+
+    def known(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        return tuple(cell.throughout(data=data.get(cell.dataset, OFFICIAL)) for cell in cells)
+
+    lines = (replace(line, cells=known(line.cells), alike=known(line.alike)) for line in plan.lines)
     return replace(plan, lines=tuple(lines))
 
 

@@ -25,6 +25,9 @@ from harness.train.build import network_of
 OPTIMISER = {"sgd": 1, "adam": 2, "amsgrad": 3}
 """Tensors that it keeps beside each parameter; SGD without momentum keeps none."""
 
+MANY = 16
+"""Timesteps from which on bytes are counted along a straight line: every step more keeps as much as the one before."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Footprint:
@@ -54,7 +57,13 @@ def _total(cell: Cell, batch: int, recompute: Recompute) -> int | None:
     if (known := data.frame(cell.dataset, cell.recipe)) is None:
         return None
     try:
-        return footprint(cell, *known, batch, recompute).total
+        if cell.timesteps <= MANY:
+            return footprint(cell, *known, batch, recompute).total
+        few, more = (
+            footprint(msgspec.structs.replace(cell, timesteps=steps), *known, batch, recompute).total
+            for steps in (MANY // 2, MANY)
+        )
+        return few + (more - few) * (cell.timesteps - MANY // 2) // (MANY - MANY // 2)
     except (RuntimeError, NotImplementedError):  # a part of the user's that asks for numbers
         return None
 

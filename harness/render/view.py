@@ -7,12 +7,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.amounts import MINUS
-from harness.identity.alike import unlike
 from harness.plan import Line as Planned
 from harness.plan import Plan
 from harness.render.answer import table_answer
+from harness.render.beside import (
+    Alike,
+    Contrast,
+    against_base,
+    alike,
+    alike_notes,
+    alike_record,
+    contrast,
+    contrast_notes,
+    contrast_record,
+    like_for_like,
+)
 from harness.render.page import SUPERSCRIPTS, Column, Line, Page, Tone, rows_text
-from harness.stats import Outcome, RowSummary, Sample, Verdict, paired, reach, sample, seeds_to_decide, summarise
+from harness.render.samples import measured, number
+from harness.stats import (
+    Outcome,
+    RowSummary,
+    Verdict,
+    reach,
+    seeds_to_decide,
+    summarise,
+)
 from harness.tables import display, method_label, table_label
 
 TONES: dict[str, Tone] = {
@@ -32,6 +51,8 @@ COLUMNS = (
     Column(head="T", align="right"),
     Column(head="Paper", align="right"),
     Column(head="Measured (n)", align="right"),
+    Column(head="Like for like (n)", align="right"),
+    Column(head="Own − alike [95 %]", align="right", place="yields"),
     Column(head="Δ (limit)", align="right", place="away"),
     Column(head="Δ base [95 %]", align="right"),
     Column(head="Best−last", align="right", place="yields"),
@@ -48,17 +69,6 @@ RESOLUTION = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contrast:
-    """A row's place among those that differ in a single thing."""
-
-    base: int | None
-    """The row it is compared with; None for one that others are compared with."""
-    difference: Sample
-    unlike: tuple[str, ...] = ()
-    """What changes bits and is not the same in both rows: then no difference is taken, unless asked for."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Shown:
     """One row with its summary and the marks of its footnotes."""
 
@@ -66,6 +76,7 @@ class Shown:
     summary: RowSummary
     mark: str
     contrast: Contrast | None = None
+    alike: Alike | None = None
 
     @property
     def trained_on(self) -> str:
@@ -87,7 +98,8 @@ def table_page(plan: Plan, outcomes: Mapping[str, Outcome]) -> Page:
             line=line,
             summary=summarise(line, plan, outcomes),
             mark=_mark(numbers.get(line.row.remark)),
-            contrast=_contrast(line, plan, outcomes),
+            contrast=contrast(line, plan, outcomes),
+            alike=alike(line, plan, outcomes),
         )
         for line in plan.lines
     ]
@@ -102,19 +114,6 @@ def table_page(plan: Plan, outcomes: Mapping[str, Outcome]) -> Page:
         notes=(*(f"{_mark(number)} {note}" for note, number in numbers.items()), *_notes(plan, shown)),
         records=tuple(_record(plan, row) for row in shown),
     ).without_empty_columns()
-
-
-def _contrast(line: Planned, plan: Plan, outcomes: Mapping[str, Outcome]) -> Contrast | None:
-    """None in a table of which no row names a base."""
-    numbered = {other.number: other for other in plan.lines if not other.added}
-    if line.row.base is None or line.added:
-        named = any(other.row.base == line.number for other in numbered.values())
-        return Contrast(base=None, difference=sample(())) if named and not line.added else None
-    base = numbered.get(line.row.base)
-    sides = [[outcomes.get(cell.key) for cell in (side.cells if side else ())] for side in (line, base)]
-    if (differences := unlike([*sides[0], *sides[1]])) and not plan.mixed:
-        return Contrast(base=line.row.base, difference=sample(()), unlike=differences)
-    return Contrast(base=line.row.base, difference=paired(*sides))
 
 
 def _groups(shown: Sequence[Shown]) -> list[str]:
@@ -138,29 +137,16 @@ def _line(shown: Shown, group: str) -> Line:
             f"{method_label(row)}{reference}{own}{shown.mark}",
             display("architecture", shown.line.network),
             str(row.timesteps),
-            _number(row.accuracy, row.std),
-            _measured(summary),
+            number(row.accuracy, row.std),
+            measured(summary.sample, summary.asked),
+            *like_for_like(shown.alike, len(shown.line.alike)),
             _difference(summary),
-            _against_base(shown.contrast),
+            against_base(shown.contrast),
             _selection(shown),
             str(summary.verdict),
             summary.evidence,
         ),
     )
-
-
-def _number(mean: float | None, std: float | None) -> str:
-    if mean is None:
-        return "–"
-    return f"{mean:.2f}" if std is None else f"{mean:.2f}±{std:.2f}"
-
-
-def _measured(summary: RowSummary) -> str:
-    spread = summary.sample
-    if spread.n == 0:
-        return "–"
-    n = f"{spread.n}" if spread.n == summary.asked else f"{spread.n} of {summary.asked}"
-    return f"{_number(spread.mean, spread.std)} ({n})"
 
 
 def _difference(summary: RowSummary) -> str:
@@ -170,23 +156,8 @@ def _difference(summary: RowSummary) -> str:
     return f"{summary.difference:+.2f} (±{summary.tolerance:.2f})".replace("-", MINUS)
 
 
-def _against_base(contrast: Contrast | None) -> str:
-    """``+0.42 [−1.10, +1.94]``, without an interval where there is a single pair."""
-    if contrast is None:
-        return ""
-    if contrast.base is None:
-        return "base"
-    spread = contrast.difference
-    if spread.mean is None:
-        return "unlike runs" if contrast.unlike else "–"
-    if spread.interval is None:
-        return f"{spread.mean:+.2f}".replace("-", MINUS)
-    low, high = spread.interval
-    return f"{spread.mean:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", MINUS)
-
-
 def _selection(shown: Shown) -> str:
-    return "" if shown.contrast is None else _number(shown.summary.selection.mean, shown.summary.selection.std)
+    return "" if shown.contrast is None else number(shown.summary.selection.mean, shown.summary.selection.std)
 
 
 def _notes(plan: Plan, shown: Sequence[Shown]) -> list[str]:
@@ -199,7 +170,8 @@ def _notes(plan: Plan, shown: Sequence[Shown]) -> list[str]:
     told = [
         _which_epoch(trained),
         *_own(plan, trained),
-        *_contrasts(shown),
+        *alike_notes(plan, [row.alike for row in shown]),
+        *contrast_notes({row.line.number: row.contrast for row in shown}),
         *_other_recipes(shown),
         *_limits(plan, trained),
     ]
@@ -210,7 +182,8 @@ def _unlike(shown: Sequence[Shown]) -> list[str]:
     """What a mean or a difference over runs that were not computed alike would hide."""
     rows: dict[str, list[int]] = {}
     for row in shown:
-        for text in dict.fromkeys((*row.summary.unlike, *(row.contrast.unlike if row.contrast else ()))):
+        beside = (side.unlike for side in (row.contrast, row.alike) if side is not None)
+        for text in dict.fromkeys((*row.summary.unlike, *(text for side in beside for text in side))):
             rows.setdefault(text, []).append(row.line.number)
     if not rows:
         return []
@@ -252,23 +225,6 @@ def _own(plan: Plan, trained: Sequence[Shown]) -> list[str]:
     told = "; ".join(f"{rows_text(numbers)}: {', '.join(names)}" for names, numbers in rows.items() if names)
     whence = "Each row is trained as its own paper or code does it; each setting and its source: show protocol own."
     return [f"{whence} Chosen, where nothing public says it: {told}." if told else whence]
-
-
-def _contrasts(shown: Sequence[Shown]) -> list[str]:
-    compared: dict[int, list[int]] = {}
-    for row in shown:
-        if row.contrast and row.contrast.base is not None:
-            compared.setdefault(row.contrast.base, []).append(row.line.number)
-    if not compared:
-        return []
-    told = "; ".join(f"{rows_text(numbers)} from row {base}" for base, numbers in compared.items())
-    count = sum(map(len, compared.values()))
-    return [
-        f"Δ base: mean over the seeds of the difference, seed by seed ({told}), with its t interval at 95 %; "
-        f"{count} comparisons, each at 95 % by itself.",
-        "Best−last: mean±std over the seeds of the best epoch's test accuracy minus the last's, what choosing "
-        "the epoch on the test set adds.",
-    ]
 
 
 def _limits(plan: Plan, trained: Sequence[Shown]) -> list[str]:
@@ -329,23 +285,12 @@ def _record(plan: Plan, shown: Shown) -> dict[str, object]:
         "network": line.network,
         "reported": "; ".join(f"{other.accuracy:.2f} {other.what}" for other in row.reported),
         "chosen": " ".join(line.chosen),
-        **_contrast_record(shown),
+        **alike_record(shown.alike),
+        **contrast_record(shown.contrast, row.base),
+        "best_minus_last": summary.selection.mean,
+        "best_minus_last_std": summary.selection.std,
     }
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in record.items()}
-
-
-def _contrast_record(shown: Shown) -> dict[str, object]:
-    difference = shown.contrast.difference if shown.contrast else sample(())
-    low, high = difference.interval or (None, None)
-    return {
-        "base": shown.line.row.base,
-        "base_difference": difference.mean,
-        "base_low": low,
-        "base_high": high,
-        "base_n": difference.n if shown.line.row.base is not None else None,
-        "best_minus_last": shown.summary.selection.mean,
-        "best_minus_last_std": shown.summary.selection.std,
-    }
 
 
 def _mark(number: int | None) -> str:

@@ -82,7 +82,7 @@ def dry_run(
             (f"{c.cells} x", without_seed(name(c.cell)), f"{duration(c.seconds_per_cell)} each") for c in expected.costs
         ]
         lines.append(columns(costs, indent="  "))
-    lines += memory(todo, _total, here, how.recompute, name)
+    lines += memory(todo, _counting(step), here, how.recompute, name)
     seconds = expected.wall_seconds if expected.costs else None
     return Foretold(cells=tuple(rows), to_train=len(todo), lines=tuple(lines), seconds=seconds)
 
@@ -93,6 +93,18 @@ def _measure(asked: Asked, how: How, step: Callable[[str], None]) -> Callable[[C
         from harness.measure import timing
 
         return timing.epoch(cell, asked.data, recompute=how.recompute)
+
+    return measure
+
+
+def _counting(step: Callable[[str], None]) -> Callable[[Cell, int, str], int | None]:
+    told: set[Cell] = set()
+
+    def measure(cell: Cell, batch: int, recompute: str) -> int | None:
+        if cell not in told:
+            told.add(cell)
+            step(f"counting the memory of {without_seed(cell.label)}")
+        return _total(cell, batch, recompute)
 
     return measure
 

@@ -27,6 +27,7 @@ from harness.spec import OFFICIAL, Cell, Figure, Preset, Protocol, Table
 from harness.store import Store
 from harness.verbs import known
 from harness.verbs.show import cell_folder, find_cell
+from harness.works import Works
 
 LABEL = re.compile(r".+/T\d+/seed\d+")
 """As `Cell.label`."""
@@ -128,6 +129,7 @@ def context_of(
         architectures=baselines.ARCHITECTURES,
         datasets=data.names(),
         plugins=plugins,
+        common=tables.load_protocol(PROTOCOL) if isinstance(protocol, Works) else None,
         origins=tables.load_origins(),
         stamp=stamp or stamping(),
     )

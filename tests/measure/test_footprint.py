@@ -10,7 +10,7 @@ import baselines
 from baselines.kernels import compiled
 from baselines.recompute import Recompute
 from harness import data
-from harness.measure.footprint import footprint, total
+from harness.measure.footprint import MANY, footprint, total
 from harness.measure.memory import saved_bytes
 from harness.spec import Cell, Recipe
 
@@ -58,6 +58,16 @@ def test_long_training_keeps_what_is_told_and_fits_into_much_less(method: str, t
     whole, less = (footprint(one, SHAPE, 10, BATCH, way) for way in ("nothing", "everything"))
     assert less.kept < whole.kept / 3 and less.total < whole.total
     assert footprint(cell(method, "vgg11", 2 * timesteps, width=1 / 32), SHAPE, 10, BATCH).kept > 1.9 * whole.kept
+
+
+@pytest.mark.parametrize(
+    ("method", "recompute"), [("hybrid-train", "everything"), ("glif", "nothing"), ("bntt", "neurons")]
+)
+def test_of_many_timesteps_it_is_counted_along_a_line_that_no_step_leaves(method: str, recompute: Recompute) -> None:
+    """Also where parameters or statistics stand for each timestep."""
+    one = cell(method, "vgg11", 2 * MANY + 7, width=1 / 32, size=32)
+    whole = footprint(one, (1, 32, 32), 10, BATCH, recompute).total
+    assert total(one, BATCH, recompute) == pytest.approx(whole, rel=1e-3)
 
 
 @compiler
