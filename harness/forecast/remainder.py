@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from harness import data
@@ -12,23 +13,24 @@ from harness.spec import Cell
 
 def problems(cells: Iterable[Cell], data_root: Path | None) -> dict[Cell, UserError]:
     """Of the cells whose last batch is a single sample of which their network can take no statistics."""
-    return {cell: problem for cell in cells if (problem := problem_of(cell, data_root)) is not None}
+    count = functools.cache(lambda dataset: data.samples(dataset, data_root)["train"])  # lists all files of a tree
+    return {cell: problem for cell in cells if (problem := _problem(cell, count)) is not None}
 
 
-def problem_of(cell: Cell, data_root: Path | None) -> UserError | None:
-    samples, batch = _samples(cell, data_root), cell.recipe.batch
+def _problem(cell: Cell, count: Callable[[str], int]) -> UserError | None:
+    samples, batch = _samples(cell, count), cell.recipe.batch
     if samples is None or samples % batch != 1 or _takes_one(cell):
         return None
     what = f"an epoch of {samples:,} samples in batches of {batch} ends with one of a single sample"
     return UserError(f"{what}, too few for the network's statistics", cell.label, "change `batch` or `train_samples`")
 
 
-def _samples(cell: Cell, data_root: Path | None) -> int | None:
+def _samples(cell: Cell, count: Callable[[str], int]) -> int | None:
     """Of training; None where only a loaded set could tell."""
     recipe = cell.recipe
     if recipe.train_samples is not None or recipe.split is not None:
         return recipe.train_samples
-    return data.samples(cell.dataset, data_root)["train"]
+    return count(cell.dataset)
 
 
 def _takes_one(cell: Cell) -> bool:

@@ -9,8 +9,9 @@ import pytest
 from stand_in import make_cell
 from tiny import TABLE, write_tiny
 
+from harness import data
 from harness.cli import main
-from harness.forecast.remainder import problem_of
+from harness.forecast.remainder import problems
 from harness.spec import Cell
 
 
@@ -34,10 +35,18 @@ def cell(method: str, architecture: str, batch: int, samples: int | None = 201, 
     ],
 )
 def test_it_is_told_of_the_networks_that_fail(asked: Cell, told: bool) -> None:
-    problem = problem_of(asked, None)
+    problem = problems([asked], None).get(asked)
     assert (problem is not None) == told, problem
     if problem:
         assert "ends with one of a single sample" in str(problem) and "change `batch`" in str(problem)
+
+
+def test_a_data_set_is_looked_through_once_for_all_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    monkeypatch.setattr(data, "samples", lambda name, root: looked.append(name) or {"train": 201})
+    cells = [cell("mpbn-element", "resnet20", batch, samples=None) for batch in (20, 25, 30)]
+    assert list(problems(cells, None)) == [cells[0], cells[1]]
+    assert looked == ["digits"]
 
 
 def test_the_dry_run_says_it_and_the_run_does_not_try(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
