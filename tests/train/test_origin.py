@@ -18,6 +18,7 @@ from harness.train import epoch
 from harness.train.checkpoint import Checkpoint, serialised
 from harness.train.origin import origin_of
 from harness.train.worker import run_cell
+from harness.verbs.merge import merge
 
 RECIPE = Recipe(
     epochs=2, batch=50, size=16, width=0.1, train_samples=200, test_samples=100, lr=0.02, augmentation=("crop",)
@@ -91,6 +92,23 @@ def test_it_repeats_to_the_bit(trained: Store, tmp_path: Path) -> None:
     assert run_cell(RMP, store.root) == "done"
     one, two = store.result(RMP), trained.result(RMP)
     assert one is not None and two is not None and metrics(one) == metrics(two)
+
+
+def test_a_chain_goes_on_in_the_store_that_it_was_merged_into(trained: Store, tmp_path: Path) -> None:
+    """The ANN comes with its weights; results that name other weights bring none."""
+    store, half = Store(tmp_path / "here"), copied(trained, tmp_path / "there")
+    store.prepare()
+    assert merge(half.root, store.root).problems == []
+    assert run_cell(RMP, store.root) == "done"
+    one, two = store.result(RMP), trained.result(RMP)
+    assert one is not None and two is not None and metrics(one) == metrics(two) and one.begun == two.begun
+    (weights := store.folder(ANN) / "weights.pt").unlink()
+    ann = trained.result(ANN)
+    assert ann is not None
+    (half.folder(ANN) / "result.json").unlink()
+    half.write_result(msgspec.structs.replace(ann, weights="of another machine"))
+    assert merge(half.root, store.root).problems == [] and not weights.exists()
+    assert merge(trained.root, store.root).problems == [] and weights.exists()
 
 
 def test_a_stranger_s_weights_are_refused_in_one_line(trained: Store, tmp_path: Path) -> None:
