@@ -62,19 +62,18 @@ def _by_speed(cell: Cell, measured: Iterable[Measured]) -> Past | None:
     """By the nearest shape of the same architecture and precision, scaled by the work of an image."""
     samples = cell.recipe.train_samples or (data.published(cell.dataset) or {}).get("train")
     work = _work(cell)
-    nearest: tuple[float, float, Past] | None = None
-    for one in measured:
-        for speed in one.speeds if samples and work else ():
-            theirs = _work(speed.cell)
-            if theirs is None or _kind(speed.cell) != _kind(cell):
-                continue
-            scale = work / theirs
-            seconds = cell.recipe.epochs * samples * scale / speed.images_per_second
-            how = "speeds measured" if scale == 1 else "speeds of other sizes, scaled,"
-            distance = (abs(math.log(scale)), float(speed.cell.method != cell.method))
-            if nearest is None or distance < nearest[:2]:
-                nearest = (*distance, Past(seconds=seconds, bytes=0, source=f"{how} on {one.device}"))
-    return nearest[2] if nearest is not None else None
+    near = [
+        (abs(math.log(work / theirs)), speed.cell.method != cell.method, work / theirs, speed, one.device)
+        for one in measured
+        for speed in one.speeds
+        if _kind(speed.cell) == _kind(cell) and (theirs := _work(speed.cell)) and work
+    ]
+    if not near or not samples:
+        return None
+    *_, scale, speed, device = min(near, key=lambda each: each[:2])
+    seconds = cell.recipe.epochs * samples * scale / speed.images_per_second
+    how = "speeds measured" if scale == 1 else "speeds of other sizes, scaled,"
+    return Past(seconds=seconds, bytes=0, source=f"{how} on {device}")
 
 
 def _kind(cell: Cell) -> tuple[str, str]:

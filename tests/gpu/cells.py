@@ -22,6 +22,7 @@ from harness import arguments, data, environment, interrupts, plan, tables
 from harness.data import Data
 from harness.data.augment import AUGMENTATIONS, chosen
 from harness.data.memory import MemorySplit, normalisation
+from harness.measure.spec import CIFAR
 from harness.measure.tried import Speed
 from harness.spec import Cell, Recipe
 from harness.store import Store
@@ -36,12 +37,12 @@ from harness.verbs.session import context_for
 
 RECIPE = Recipe(epochs=2, batch=24, size=32, width=0.08, train_samples=71, test_samples=31, augmentation=("flip",))
 CELL = Cell(method="mpbn", architecture="vgg11", dataset="digits", timesteps=2, seed=3, recipe=RECIPE)
-TABLES = (("table1", "cpu"), ("table1", None), ("table2", None), ("table3", None))
+TABLES = (("table1", "cpu"), ("table1", None), ("table2", None), ("table4", None))
 """Whose cells are timed, as far as there is time; a preset first."""
 EPOCHS = 3
 """That are trained for a speed: one to warm up."""
-BATCHES = 40
-"""Of an epoch; a fifth as many to evaluate."""
+BATCHES, FEWEST = 40, 5
+"""Of an epoch, of images of CIFAR's size and of large ones; a fifth as many to evaluate."""
 
 
 def whole(place: Place) -> Iterator[Found]:
@@ -160,7 +161,7 @@ def _speed(cell: Cell, place: Place) -> Iterator[Found]:
     environment.deterministic()
     environment.keep_memory()
     environment.seed_everything(0)
-    samples = _made_up(timed, place.size(BATCHES, 3), place.device)
+    samples = _made_up(timed, place)
     network = network_of(timed, samples.shape, samples.classes).to(place.device).in_precision(recipe.precision)
     with tempfile.TemporaryDirectory() as folder:
         state = train(network, samples, recipe, 0, _Unkept(Path(folder)))
@@ -175,11 +176,12 @@ class _Unkept(Checkpoint):
         pass
 
 
-def _made_up(cell: Cell, batches: int, device: torch.device) -> Data:
+def _made_up(cell: Cell, place: Place) -> Data:
     known = data.frame(cell.dataset, cell.recipe)
     if known is None:
         raise Absent("the frames of this data set are not known without its samples")
     (shape, classes), names = known, [name for name in cell.recipe.augmentation if name in AUGMENTATIONS]
+    batches, device = place.size(max(FEWEST, BATCHES * CIFAR**2 // (shape[1] * shape[2])), 3), place.device
 
     def split(count: int) -> MemorySplit:
         return MemorySplit(
