@@ -46,7 +46,7 @@ def write(benched: Benched, stem: Path) -> list[Path]:
     from harness.render import crossing, forest, growth, look, render
 
     contents = {".md": f"{render(bench_pages(benched), 'markdown')}\n".encode()}
-    pictures = {"": forest.draw(benched)} if benched.timings else {}
+    pictures = {} if benched.checks else {"": forest.draw(benched)}  # of a GPU's sections, each has its own subjects
     pictures |= {"-growth": growth.draw(benched)} if benched.growth else {}
     if crossing.has_rates(benched):
         pictures["-rates"] = crossing.draw(benched)

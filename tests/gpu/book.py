@@ -16,7 +16,7 @@ from harness.render import render
 from harness.render.bench import bench_pages, write
 from harness.render.tried import tally
 
-TITLE = "On a GPU: what holds, what fails, what was left out"
+TITLE, STOOD_IN = "On a GPU", "On a processor, in the place of a GPU"
 
 
 class Book:
@@ -26,16 +26,23 @@ class Book:
         self._out, self.said = out, ""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.benched = Benched(
-            bench="gpu", title=TITLE, rounds=ROUNDS, timings=(), environment={}, when=now, stand_in=stand_in
+            bench="gpu",
+            title=STOOD_IN if stand_in else TITLE,
+            rounds=ROUNDS,
+            timings=(),
+            environment={},
+            when=now,
+            stand_in=stand_in,
         )
 
     def add(self, done: Done) -> None:
         name, kept, old = done.section.name, done.kept, self.benched
         checks = tuple(msgspec.structs.replace(each, section=name) for each in kept.checks)
+        timings = (msgspec.structs.replace(each, group=name) for each in kept.timings)
         self.benched = msgspec.structs.replace(
             old,
             checks=(*old.checks, *checks),
-            timings=(*old.timings, *kept.timings),
+            timings=(*old.timings, *timings),
             speeds=(*old.speeds, *kept.speeds),
             environment=kept.environment if "device" in kept.environment else old.environment,
         )

@@ -86,28 +86,18 @@ def _here(names: tuple[str, ...]) -> Iterator[str]:
             yield name
 
 
-def _judged(
-    setting: Setting, work: Mapping[str, Work], again: Work, reference: str, place: Place, group: str = ""
-) -> Iterator[Timing]:
+def _judged(setting: Setting, work: Mapping[str, Work], again: Work, reference: str, place: Place) -> Iterator[Timing]:
     samples = interleave({**work, CONTROL: again}, _rounds(place), timer_of(place.device))
-    for timing in judged(setting, samples, reference, samples.pop(CONTROL)):
-        yield msgspec.structs.replace(timing, group=group)
+    yield from judged(setting, samples, reference, samples.pop(CONTROL))
 
 
-def spikingjelly(which: str) -> Callable[[Place], Iterator[Found]]:
-    """Its fused LIF node by `which` of its back ends, which is chosen as it is imported: a process each."""
-
-    def take(place: Place) -> Iterator[Found]:
-        parts = {}
-        for width in WIDTHS:
-            setting = place.setting("vanilla", width, BATCH)
-            parts[setting.title] = partial(_beside_spikingjelly, setting, which, place)
-        yield from each(place, parts)
-
-    return take
+def spikingjelly(place: Place) -> Iterator[Found]:
+    """Its fused LIF node by one of its back ends, which is chosen as it is imported: a process each."""
+    settings = (place.setting("vanilla", width, BATCH) for width in WIDTHS)
+    yield from each(place, {setting.title: partial(_beside_spikingjelly, setting, place) for setting in settings})
 
 
-def _beside_spikingjelly(setting: Setting, which: str, place: Place) -> Iterator[Found]:
+def _beside_spikingjelly(setting: Setting, place: Place) -> Iterator[Found]:
     names = ("SpikingJelly", "ours", "bound")
     work = {name: Stepper(name, setting, place.device, "tanh") for name in names}
     again = Stepper("SpikingJelly", setting, place.device, "tanh")
@@ -117,7 +107,7 @@ def _beside_spikingjelly(setting: Setting, which: str, place: Place) -> Iterator
         if "No available" in str(error):  # of its own selection: it cannot be had here
             raise Absent(str(error)) from error
         raise
-    yield from _judged(setting, work, again, "SpikingJelly", place, f"SpikingJelly by {which}")
+    yield from _judged(setting, work, again, "SpikingJelly", place)
 
 
 def graphs(place: Place) -> Iterator[Found]:

@@ -75,7 +75,7 @@ SECTIONS = (
             f"spikingjelly-{which}",
             f"a training step beside SpikingJelly's {which} kernels",
             25,
-            ratios.spikingjelly(which),
+            ratios.spikingjelly,
             {"SJ_LIF_CUDA_IMPLEMENTATION": which},
             ours=False,
         )
