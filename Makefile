@@ -11,7 +11,7 @@ enough = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	{ echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hashes demo test test-all test-slurm fuzz lint bench profile inventory docs screenshots vouch
+.PHONY: help setup hashes demo test test-all test-slurm test-gpu fuzz lint bench profile inventory docs screenshots vouch
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -36,6 +36,9 @@ test-all: $(READY) ## those and the long ones: every method stopped, resumed, re
 test-slurm: $(READY) ## the tests on a SLURM cluster of two nodes, started here; ARGS=--short takes minutes
 	@$(BIN)/python slurm/testcluster.py check >/dev/null
 	$(BIN)/python -m pytest tests/slurm $(ARGS)
+
+test-gpu: $(READY) ## on a GPU, eight minutes: kernels, cells, speeds -> results/bench/gpu-*; ARGS=--stand-in tries it on a CPU
+	@$(BIN)/python tests/gpu/run.py $(ARGS)
 
 fuzz: $(READY) ## 10,000 odd inputs against every promise of SECURITY.md, a quarter of an hour; ARGS="--seed 2"
 	$(BIN)/python tests/fuzz/run.py $(ARGS)

@@ -51,14 +51,15 @@ RECIPE = Recipe(
 CELL = Cell(method="mpbn", architecture="vgg11", dataset="digits", timesteps=2, seed=3, recipe=RECIPE)
 
 
-def five_steps(method: str, group: Group) -> dict[str, Tensor]:
-    """Loss, gradients, weights and statistics of every step, by name."""
+def five_steps(method: str, group: Group, device: str = "cpu") -> dict[str, Tensor]:
+    """Loss, gradients, weights and statistics of every step, by name; on the CPU, wherever they were computed."""
     torch.manual_seed(0)
     network = build(
         method, "resnet20", shape=(2, 8, 8), classes=10, timesteps=TIMESTEPS, surrogate="tanh", width=0.07
-    ).double()
+    ).to(device, torch.float64)
     learner = Learner(network, make_optimiser(network, Recipe(epochs=1)), group)
-    images, labels = torch.randn(SAMPLES, 2, 8, 8, dtype=torch.float64), torch.arange(SAMPLES) % 10
+    images, labels = torch.randn(SAMPLES, 2, 8, 8, dtype=torch.float64).to(device), torch.arange(SAMPLES) % 10
+    labels = labels.to(device)
     seen: dict[str, Tensor] = {}
     for step, chosen in enumerate(torch.arange(SAMPLES).split(BATCH)):
         mine = chosen[group.share.within(len(chosen))]
@@ -70,7 +71,7 @@ def five_steps(method: str, group: Group) -> dict[str, Tensor]:
             if parameter.grad is not None:
                 seen[f"{step} gradient of {name}"] = parameter.grad.clone()
         seen |= {f"{step} {name}": tensor.clone() for name, tensor in network.state_dict().items()}
-    return seen
+    return {name: tensor.cpu() for name, tensor in seen.items()}
 
 
 def begun_from_another(method: str, group: Group, folder: Path) -> dict[str, Tensor]:

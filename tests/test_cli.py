@@ -16,6 +16,7 @@ import stand_in
 from harness.arguments import parse
 from harness.cli import main
 from harness.errors import UserError
+from harness.forecast.gpu import Measured
 from harness.jobs import launch
 from harness.store import Store
 
@@ -211,7 +212,11 @@ def test_dry_run_trains_nothing_and_forecasts(
     assert train(store, "--dry-run") == 0
     out = capsys.readouterr().out
     assert "2 cells, 2 to train" in out and " with 1 at once" in out and "2 x  vanilla/resnet20/digits/T1" in out
-    assert not store.exists()
+    assert not store.exists() and "on a GPU" not in out
+    speeds = {Path("results/bench"): (Measured("NVIDIA H100", ()),)}
+    monkeypatch.setattr("harness.verbs.dry_run.speeds", speeds.get)
+    assert train(store, "--dry-run") == 0
+    assert "on a GPU: no GPU speed known yet for 2 cells" in capsys.readouterr().out
 
 
 def test_a_dry_run_is_a_record_or_a_line(

@@ -1,7 +1,8 @@
 """The GPU back end, in Triton. Float32; without MPBN one kernel a pass, with it one kernel a step.
 
 The statistics of a step are summed over the whole grid: every tile writes its own part, and a second kernel adds the
-parts in one fixed order, so that the same input gives the same bits. No atomic additions.
+parts in one fixed order, so that the same input gives the same bits. No atomic additions. Places in tensors are counted
+in 64 bits: those of all timesteps together may be more than 2^31.
 """
 
 # What Triton compiles is no Python that a type checker knows, and where torch comes without CUDA there is no Triton.
@@ -24,6 +25,8 @@ TILE = 4096
 """Entries of one program's tile."""
 PARTS = 128
 """Parts that are added at once."""
+AS_WRITTEN = {"enable_fp_fusion": False}
+"""Every rounding stays its own, whatever Triton's default is: z is three of them, as folding takes it to be."""
 
 
 @triton.jit
@@ -41,13 +44,15 @@ def _forward(x, u, s, b, n, tau, v_th, T: tl.constexpr, BLOCK: tl.constexpr):
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     mask = i < n
     carried = tl.zeros((BLOCK,), tl.float32)
-    for t in range(T):
-        u_t = tl.load(x + t * n + i, mask) + tau * carried
+    at = i
+    for _ in range(T):
+        u_t = tl.load(x + at, mask) + tau * carried
         fires = u_t > v_th
-        tl.store(u + t * n + i, u_t, mask)
-        tl.store(s + t * n + i, fires.to(tl.float32), mask)
-        tl.store(b + t * n + i, fires.to(tl.uint8), mask)
+        tl.store(u + at, u_t, mask)
+        tl.store(s + at, fires.to(tl.float32), mask)
+        tl.store(b + at, fires.to(tl.uint8), mask)
         carried = tl.where(fires, 0.0, u_t)
+        at += n
 
 
 @triton.jit
@@ -58,17 +63,18 @@ def _backward(
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     mask = i < n
     after = tl.zeros((BLOCK,), tl.float32)
-    for back in range(T):
-        at = (T - 1 - back) * n + i
+    at = i + (T - 1) * tl.cast(n, tl.int64)
+    for _ in range(T):
         u_t, g = tl.load(u + at, mask, 0.0), tl.load(gs + at, mask, 0.0)
         gv = tau * after
         if not DETACH:
             g -= gv * u_t
         after = g * _slope(u_t, v_th, k, scale, STRAIGHT) + tl.where(tl.load(b + at, mask, 1) != 0, 0.0, gv)
         tl.store(gx + at, after, mask)
+        at -= n
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["t"])
 def _step(
     x, u, s, b, slope, shift, part_mean, part_squares, t, R, W, tau, v_th,
     FIRST: tl.constexpr, LAST: tl.constexpr, NORMALISED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -98,7 +104,7 @@ def _step(
         tl.store(part_squares + tl.program_id(0) * W + c, tl.sum(centred * centred, 0), c < W)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["t"])
 def _settle(
     part_mean, part_squares, lam, beta, mean, var, slope, shift, t, R, W, eps, parts,
     ROWS: tl.constexpr, PARTS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -131,7 +137,7 @@ def _settle(
     tl.store(shift + at, tl.load(beta + c, c < W, 0.0) - centre * a, c < W)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["t"])
 def _step_back(
     gs, u, b, lam, beta, mean, var, gx, sums, products, part_sum, part_product, t, R, W, tau, v_th, k, scale, eps,
     T: tl.constexpr, FIRST: tl.constexpr, SECOND: tl.constexpr, LAST: tl.constexpr, DETACH: tl.constexpr,
@@ -178,7 +184,7 @@ def _step_back(
         tl.store(part_product + tl.program_id(0) * W + c, tl.sum(g * h, 0), inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["t"])
 def _add(part_sum, part_product, sums, products, t, W, parts, PARTS: tl.constexpr, COLUMNS: tl.constexpr):
     """The parts, added in their order."""
     c = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
@@ -207,16 +213,18 @@ def _infer(
     if AFFINE == 2:
         m, d = tl.load(mean + c, mask, 0.0), tl.load(shift + c, mask, 0.0)
     carried = tl.zeros((BLOCK,), tl.float32)
-    for t in range(T):
-        u = tl.load(x + t * n + i, mask, 0.0) + tau * carried
+    at = i
+    for _ in range(T):
+        u = tl.load(x + at, mask, 0.0) + tau * carried
         z = u
         if AFFINE == 1:
             z = a * u
         if AFFINE == 2:
             z = (u - m) * a + d
         fires = (z > limit).to(tl.float32)
-        tl.store(s + t * n + i, fires, mask)
+        tl.store(s + at, fires, mask)
         carried = (z if NORMALISED else u) * (1 - fires)
+        at += n
 
 
 def forward(
@@ -226,7 +234,7 @@ def forward(
     u, s, b = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x, dtype=torch.uint8)
     mean, var = x.new_empty(2, steps, 0 if lam is None else W).unbind()
     if lam is None:
-        _forward[(triton.cdiv(R * W, 1024),)](x, u, s, b, R * W, r.tau, r.v_th, T=steps, BLOCK=1024)
+        _forward[(triton.cdiv(R * W, 1024),)](x, u, s, b, R * W, r.tau, r.v_th, T=steps, BLOCK=1024, **AS_WRITTEN)
         return s, u, b, mean, var
     rows, columns, parts, grid, across = _tiling(R, W)
     slope, shift = torch.empty_like(mean), torch.empty_like(mean)
@@ -234,12 +242,12 @@ def forward(
     for t in range(steps + 1):
         _step[grid](
             x, u, s, b, slope, shift, part_mean, part_squares, t, R, W, r.tau, r.v_th,
-            FIRST=t == 0, LAST=t == steps, NORMALISED=r.normalised, ROWS=rows, COLUMNS=columns,
+            FIRST=t == 0, LAST=t == steps, NORMALISED=r.normalised, ROWS=rows, COLUMNS=columns, **AS_WRITTEN,
         )  # fmt: skip
         if t < steps:
             _settle[across](
                 part_mean, part_squares, lam, beta, mean, var, slope, shift, t, R, W, r.eps, parts,
-                ROWS=rows, PARTS=PARTS, COLUMNS=columns,
+                ROWS=rows, PARTS=PARTS, COLUMNS=columns, **AS_WRITTEN,
             )  # fmt: skip
     return s, u, b, mean, var
 
@@ -260,8 +268,9 @@ def backward(
     scale = 1.0 if straight else r.k / (2 * math.tanh(r.k / 2))
     if lam is None:
         _backward[(triton.cdiv(R * W, 1024),)](
-            gs, u, b, gx, R * W, r.tau, r.v_th, r.k, scale, T=steps, DETACH=r.detach, STRAIGHT=straight, BLOCK=1024
-        )
+            gs, u, b, gx, R * W, r.tau, r.v_th, r.k, scale,
+            T=steps, DETACH=r.detach, STRAIGHT=straight, BLOCK=1024, **AS_WRITTEN,
+        )  # fmt: skip
         return gx, None, None
     rows, columns, parts, grid, across = _tiling(R, W)
     sums, products = torch.empty_like(mean), torch.empty_like(mean)
@@ -271,10 +280,12 @@ def backward(
             gs, u, b, lam, beta, mean, var, gx, sums, products, part_sum, part_product, t, R, W,
             r.tau, r.v_th, r.k, scale, r.eps,
             T=steps, FIRST=t == steps - 1, SECOND=t == steps - 2, LAST=t < 0, DETACH=r.detach, NORMALISED=r.normalised,
-            STRAIGHT=straight, ROWS=rows, COLUMNS=columns,
+            STRAIGHT=straight, ROWS=rows, COLUMNS=columns, **AS_WRITTEN,
         )  # fmt: skip
         if t >= 0:
-            _add[across](part_sum, part_product, sums, products, t, W, parts, PARTS=PARTS, COLUMNS=columns)
+            _add[across](
+                part_sum, part_product, sums, products, t, W, parts, PARTS=PARTS, COLUMNS=columns, **AS_WRITTEN
+            )
     return gx, products.sum(0), sums.sum(0)
 
 
@@ -286,7 +297,7 @@ def infer(recurrence: Recurrence, x: Tensor, rule: Rule) -> Tensor:
     _infer[(triton.cdiv(R * W, 1024),)](
         x, s, threshold, *(unused if p is None else p for p in (rule.slope, rule.mean, rule.shift)), R * W, W,
         recurrence.tau, T=steps, AFFINE=affine, NORMALISED=recurrence.normalised, BLOCK=1024,
-        enable_fp_fusion=False,  # z is three roundings, as folding takes it to be
+        **AS_WRITTEN,
     )  # fmt: skip
     return s
 

@@ -33,7 +33,7 @@ def read(path: Path) -> Benched:
         raise UserError(f"cannot be read ({(error.strerror or str(error)).lower()})", str(path)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _none(str(error), path) from None
-    if not found.timings:
+    if not (found.timings or found.checks):
         raise _none("it has no timings", path)
     if "torch" not in where.packages:
         raise _none("it names no torch", path)

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from harness.measure.tried import Check, Speed
 from harness.spec import Spec
 from harness.store.result import Record
 
@@ -237,3 +238,8 @@ class Benched(Record, frozen=True):
     """What was not timed, since it was interrupted: pieces of the bench, in their order."""
     asked: dict[str, Any] | None = None
     """Of one that was interrupted, the bench itself: what is gone on with must be the same."""
+    checks: tuple[Check, ...] = ()
+    """What was tried beside timings, by `make test-gpu`."""
+    speeds: tuple[Speed, ...] = ()
+    stand_in: bool = False
+    """A processor stood in for a GPU, at tiny sizes: it shows that all of it runs. No time of it means anything."""

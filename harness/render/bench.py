@@ -10,6 +10,7 @@ import msgspec
 from harness import durable
 from harness.measure.spec import LOOP, Benched, Growth, Met, Timing
 from harness.render.page import Column, Line, Page, Tone
+from harness.render.tried import tried_pages
 
 FIGURES = ("MiB saved", "MiB at the peak")
 """Of a timing's figures."""
@@ -45,7 +46,8 @@ def write(benched: Benched, stem: Path) -> list[Path]:
     from harness.render import crossing, forest, growth, look, render
 
     contents = {".md": f"{render(bench_pages(benched), 'markdown')}\n".encode()}
-    pictures = {"": forest.draw(benched)} | ({"-growth": growth.draw(benched)} if benched.growth else {})
+    pictures = {} if benched.checks else {"": forest.draw(benched)}  # of a GPU's sections, each has its own subjects
+    pictures |= {"-growth": growth.draw(benched)} if benched.growth else {}
     if crossing.has_rates(benched):
         pictures["-rates"] = crossing.draw(benched)
     for name, picture in pictures.items():
@@ -57,8 +59,9 @@ def write(benched: Benched, stem: Path) -> list[Path]:
 
 
 def bench_pages(benched: Benched) -> list[Page]:
-    """Timings first; growth and targets where the bench has them."""
-    pages = [bench_page(benched)]
+    """What was tried, then timings; growth and targets where the bench has them."""
+    pages = tried_pages(benched, _where(benched))
+    pages += [bench_page(benched)] if benched.timings else []
     if benched.growth:
         pages.append(_growth_page(benched))
     if benched.targets:

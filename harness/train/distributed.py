@@ -169,7 +169,7 @@ def join() -> Group:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK") or 0) % gpus)
     try:
         store, rank, size = rendezvous.meet(TIMEOUT)
-        rendezvous.open_group(gpus > 0, store, rank, size, TIMEOUT)
+        rendezvous.open_group(_one_each(gpus), store, rank, size, TIMEOUT)
     except (ValueError, RuntimeError, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(
@@ -180,6 +180,11 @@ def join() -> Group:
     wait_by(_attentively(store))
     _joined.append(Group(rank, size, store))
     return _joined[0]
+
+
+def _one_each(gpus: int) -> bool:
+    """Whether each process of this node has a GPU of its own: nccl refuses two that share one, gloo does not."""
+    return gpus >= max(1, int(os.environ.get("LOCAL_WORLD_SIZE") or 1))
 
 
 def seed(group: Group, value: int) -> None:

@@ -10,12 +10,12 @@ from harness.amounts import duration
 from harness.columns import columns
 from harness.errors import UserError
 from harness.forecast import remainder
-from harness.forecast.gpu import gpu_hours
+from harness.forecast.gpu import gpu_hours, speeds
 from harness.forecast.memory import Device, fits, memory
 from harness.forecast.time import forecast
 from harness.jobs import launch, remote
 from harness.plan import naming, without_seed
-from harness.requests import Asked, How
+from harness.requests import Asked, Claims, How
 from harness.spec import Cell
 from harness.store import Store
 from harness.verbs import known
@@ -72,7 +72,8 @@ def dry_run(
     jobs = min(how.jobs or default, max(1, len(able)))
     here = _device(jobs)
     whole = all(plan.own and plan.preset is None for plan in plans) and not environment.gpus()
-    lines = [gpu_hours(todo, store)] if todo and whole else []
+    measured = () if environment.gpus() else speeds(Claims.bench)
+    lines = [gpu_hours(todo, store, measured)] if todo and (whole or measured) else []
     able = [] if whole else able  # whole recipes of other papers: a few steps of each shape would take hours here
     small = [cell for cell in able if fits(_total(cell, cell.recipe.batch, how.recompute), here.gib)]
     expected = forecast(small, _measure(asked, how, step), jobs)

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import copy
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -285,13 +281,3 @@ def test_a_training_step_of_a_network_agrees(backend: ModuleType, monkeypatch: p
         loss = network.method.objective(network(torch.randn(16, 1, 8, 8)), torch.arange(16) % 10)
         losses.append(loss.item())
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-
-
-def test_triton_through_its_interpreter() -> None:
-    """A process of its own: Triton decides when it is imported. See `triton_interpreted.py`."""
-    pytest.importorskip("triton")
-    script = Path(__file__).with_name("triton_interpreted.py")
-    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(script.parents[2])}
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "all agree"

@@ -69,6 +69,28 @@ def test_on_one_node_loopback_is_the_address(monkeypatch: pytest.MonkeyPatch) ->
     assert rendezvous.address() == "192.0.2.7"
 
 
+@pytest.mark.parametrize(
+    ("gpus", "local", "nccl"), [(0, None, False), (1, None, True), (1, "1", True), (1, "2", False), (2, "2", True)]
+)
+def test_processes_that_share_a_gpu_speak_through_gloo(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, local: str | None, nccl: bool
+) -> None:
+    """nccl refuses two on one device, and all of them would die."""
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    if local is not None:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", local)
+    asked: list[bool] = []
+    monkeypatch.setattr(distributed.torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(distributed.torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(rendezvous, "meet", lambda timeout: (None, 0, 2))
+    monkeypatch.setattr(rendezvous, "open_group", lambda gpus, *rest: asked.append(gpus))
+    monkeypatch.setattr(distributed, "wait_by", lambda wait: None)
+    monkeypatch.setattr(distributed, "_joined", [])
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    distributed.join()
+    assert asked == [nccl]
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("shape", [(), (3,), (2, 0), (2, 3)], ids=str)
 def test_tensors_arrive_to_the_bit(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
