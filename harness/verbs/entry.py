@@ -12,7 +12,7 @@ from harness.jobs.queue import UNKNOWN, Queue, Task
 from harness.printable import shortened
 from harness.spec import Cell
 from harness.store import Store
-from harness.store.result import Failure, Progress, Result
+from harness.store.result import Done, Failure, Progress, Result
 
 LAST_WORDS = 2000
 """Characters at the end of a job's own log in which its last line is looked for."""
@@ -66,10 +66,10 @@ class Sight:
         """Jobs that are over, as claims name them."""
         return frozenset(task.place for task in self.queue.over if task.job)
 
-    def entry(self, cell: Cell, outcome: Result | Failure | Progress | None) -> Entry:
+    def entry(self, cell: Cell, outcome: Result | Done | Failure | Progress | None) -> Entry:
         """Where `cell` stands, by what the store says of it and the queue."""
         task = self.queue.by_cell.get(cell.key)
-        if isinstance(outcome, Result):
+        if isinstance(outcome, Result | Done):
             return _done(cell, outcome)
         if isinstance(outcome, Progress):
             if not self._over(outcome, task):
@@ -176,7 +176,7 @@ def describe(cell: Cell, outcome: Result | Failure | Progress | None, store: Sto
     return entry.kind, entry.text
 
 
-def _done(cell: Cell, result: Result) -> Entry:
+def _done(cell: Cell, result: Result | Done) -> Entry:
     return Entry(
         cell=cell,
         kind="done",

@@ -125,7 +125,7 @@ def _of_no_table(planned: Sequence[Plan], begun: Sequence[Cell]) -> list[tuple[P
 
 
 def _standings(planned: Sequence[tuple[Plan, str]], store: Store, jobs: Queue, asked: Asked) -> Iterator[Standing]:
-    found = store.outcomes(cell for made, _ in planned for cell in made.cells)
+    found = store.briefs(cell for made, _ in planned for cell in made.cells)
     missing = {cell.key for cell, outcome in found.items() if outcome is None}
     waiting = {key: front.pid for front in fronts(store.root) for key in front.cells}
     sight = Sight(store=store, queue=_with_reasons(jobs, missing), waiting=waiting, retry=_retry(asked, store))
