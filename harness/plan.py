@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -61,7 +62,7 @@ class Plan:
     own: bool = False
     """Whether each row is trained as its own paper does it."""
 
-    @property
+    @functools.cached_property
     def cells(self) -> tuple[Cell, ...]:
         """Every distinct cell, in table order (two rows may share one), each behind what it begins from."""
         return tuple(dict.fromkeys(each for line in self.lines for cell in line.cells for each in cell.lineage))
@@ -184,14 +185,7 @@ def state(plan: Plan, store: Store) -> State:
 
 def stored_data(store: Store) -> Identify:
     """For showing without the data at hand: the store's official results, where it has some, else its one variant."""
-    known: list[Identify] = []
-
-    def identify(cells: Sequence[Cell]) -> Mapping[str, str]:
-        """Looks at the store when it is first asked: once, for any number of plans."""
-        known.extend([data_of(store.cells())] if not known else [])
-        return known[0](cells)
-
-    return identify
+    return lambda cells: data_of(store.begun)(cells)
 
 
 def data_of(begun: Iterable[Cell]) -> Identify:

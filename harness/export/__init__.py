@@ -31,7 +31,7 @@ def _records(request: Export) -> tuple[list[Path], tuple[UserError, ...]]:
     elif request.format == "latex":
         raise UserError("no table is named", "export --format latex", "type: python -m harness export table1 ...")
     else:
-        plans = (plan_cells(list(store.cells())),)
+        plans = (plan_cells(store.begun),)
     told = elsewhere.told(request.asked, plans, store)
     if request.format == "latex":
         paths = records.write_latex(plans, [state(plan, store).outcomes for plan in plans], request.out)

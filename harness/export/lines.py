@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import zlib
-from array import array
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
@@ -18,7 +18,7 @@ import msgspec
 from harness import durable, opened
 from harness.errors import UserError
 from harness.store import index, tidy
-from harness.store.index import NONE, Sign
+from harness.store.index import Sign
 from harness.store.result import Result
 
 MOST = 2**28
@@ -40,7 +40,7 @@ def of(result: Result) -> Lines:
 
 
 class _Place(NamedTuple):
-    """Where the lines of one result lie, how long they are, and their sum."""
+    """Where the lines of one result lie, how long that of its cell is, and all of them, and their sum."""
 
     at: int
     cell: int
@@ -48,27 +48,43 @@ class _Place(NamedTuple):
     tally: int
 
 
+_PLACE = struct.Struct("=4q")
+
+
 class _Written(msgspec.Struct, array_like=True):
     head: str
     keys: bytes
-    numbers: bytes
-    """Those of `Sign` and of `_Place`."""
+    signs: bytes
+    places: bytes
+
+
+class _Directory:
+    """Of a file of lines, at its end."""
+
+    def __init__(self, said: _Written) -> None:
+        """Raises ValueError where its columns do not fit together."""
+        self.rows = index.rows(said.keys)
+        self.signs, self._places = index.Column(said.signs, len(self.rows)), said.places
+        if len(self._places) != _PLACE.size * len(self.rows):
+            raise ValueError("not whole")
+
+    def place(self, row: int) -> _Place:
+        return _Place(*_PLACE.unpack_from(self._places, _PLACE.size * row))
 
 
 class Kept:
     """A context; what was noted within it is kept at its end, where that is worth it."""
 
+    _old: BinaryIO | None = None
+    _new: BinaryIO | None = None
+
     def __init__(self, root: Path) -> None:
         self._path, self._head = index.place(root, "lines"), index.head(root)
         self._scratch = durable.temporary(self._path)
-        self._known: dict[str, tuple[Sign, _Place]] = {}
+        self._known = _Directory(_Written("", b"", b"", b""))
         self._noted: dict[str, tuple[Sign, _Place]] = {}
         self._used: list[str] = []
         self._files = contextlib.ExitStack()
-        self._old = self._new = None
-
-    _old: BinaryIO | None
-    _new: BinaryIO | None
 
     def __enter__(self) -> Self:
         with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError, UnicodeDecodeError):
@@ -80,28 +96,29 @@ class Kept:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._files, contextlib.suppress(OSError, UserError):
-            if kind is None and len(self._noted) >= max(index.WORTH, len(self._used) // index.PART):
+            if kind is None and index.worth(len(self._noted), len(self._used)):
                 self._finish()
         with contextlib.suppress(OSError):  # gone already, where it took the place of the old one, or was never made
             self._scratch.unlink()
 
     def lines(self, key: str, seen: Sign) -> Lines | None:
         """Of the result whose file has this sign; None if they are not known."""
-        known, place = self._known.get(key, (NONE, None))
-        if place is None or known != seen or (found := self._read(place)) is None:
+        row = self._known.rows.get(key)
+        if row is None or self._known.signs[row] != seen or (found := self._read(self._known.place(row))) is None:
             return None
         self._used.append(key)
-        return Lines(found[: place.cell], found[place.cell :])
+        return found
 
     def note(self, key: str, seen: Sign, lines: Lines) -> None:
         """`seen`: the sign of its file before it was read, and after."""
-        if seen.fit:
+        if index.settled(seen):
             with contextlib.suppress(OSError, UserError):
                 self._add(key, seen, lines)
 
-    def _read(self, place: _Place) -> bytes | None:
+    def _read(self, place: _Place) -> Lines | None:
         found = os.pread(self._old.fileno(), place.whole, place.at) if self._old is not None else b""
-        return found if len(found) == place.whole and zlib.crc32(found) == place.tally else None
+        good = len(found) == place.whole and zlib.crc32(found) == place.tally
+        return Lines(found[: place.cell], found[place.cell :]) if good else None
 
     def _add(self, key: str, seen: Sign, lines: Lines) -> None:
         """Raises OSError, UserError."""
@@ -118,28 +135,24 @@ class Kept:
         """With those of the old one that were good. Raises OSError, UserError."""
         assert self._new is not None
         for key in self._used:
-            seen, place = self._known[key]
-            if (found := self._read(place)) is not None:
-                self._add(key, seen, Lines(found[: place.cell], found[place.cell :]))
-        numbers = array("q", [number for seen, place in self._noted.values() for number in (*seen, *place)])
-        said = _Written(self._head, "".join(self._noted).encode(), numbers.tobytes())
+            row = self._known.rows[key]
+            if (found := self._read(self._known.place(row))) is not None:
+                self._add(key, self._known.signs[row], found)
+        signs = b"".join(seen for seen, _ in self._noted.values())
+        places = b"".join(_PLACE.pack(*place) for _, place in self._noted.values())
+        said = _Written(self._head, "".join(self._noted).encode(), signs, places)
         sealed = index.seal(msgspec.msgpack.encode(said))
         self._new.write(sealed + len(sealed).to_bytes(TAIL, "big"))
         self._new.flush()
         self._scratch.replace(self._path)
 
 
-def _directory(file: BinaryIO, head: str) -> dict[str, tuple[Sign, _Place]]:
+def _directory(file: BinaryIO, head: str) -> _Directory:
     """Where the lines of each result lie. Raises OSError, ValueError and what msgspec does."""
     end = file.seek(-TAIL, os.SEEK_END)
     long = int.from_bytes(file.read(TAIL), "big")
     file.seek(end - min(end, long))
     said = msgspec.msgpack.decode(index.unseal(file.read(min(end, long))), type=_Written)
     if said.head != head:
-        return {}
-    text, numbers = said.keys.decode(), array("q", said.numbers)
-    found = {}
-    for number, at in enumerate(range(0, len(text), index.KEY)):
-        each = numbers[8 * number : 8 * number + 8]
-        found[text[at : at + index.KEY]] = (Sign(*each[:4]), _Place(*each[4:]))
-    return found
+        raise ValueError("of another store, or by other code")
+    return _Directory(said)

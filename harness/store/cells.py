@@ -149,6 +149,11 @@ class Store:
                 yield cell
         self._index.save(there)
 
+    @functools.cached_property
+    def begun(self) -> tuple[Cell, ...]:
+        """`cells`, as they were when this was first asked for: for who looks once, from several sides."""
+        return tuple(self.cells())
+
     def find(self, prefix: str) -> list[str]:
         """Keys that begin with `prefix`."""
         return [key for key in self._folders() if key.startswith(prefix)]
@@ -272,7 +277,7 @@ class Store:
         except OSError as error:
             self._note(self.root, Unread(f"cannot be read ({(error.strerror or str(error)).lower()})"))
             return {}
-        return dict(sorted(found.items()))
+        return {key: found[key] for key in sorted(found)}
 
     def _described(self, key: str, *, own: bool) -> Cell | None:
         """What is trained in the folder of this key, by the index where its file is as it was."""

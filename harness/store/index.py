@@ -12,11 +12,12 @@ import contextlib
 import functools
 import hashlib
 import os
+import struct
 import time
 from array import array
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Self
 
 import msgspec
 
@@ -42,32 +43,44 @@ CODE = ("spec.py", "printable.py", "store", "export/lines.py")
 """What decides what is written: an index of other code is none."""
 
 
-class Sign(NamedTuple):
-    """By which a file is known again."""
-
-    size: int
-    written: int
-    changed: int
-    number: int
-
-    @property
-    def fit(self) -> bool:
-        """To be relied on: of a file that there is, and that was not changed just now."""
-        settled = time.time_ns() - max(self.written, self.changed) > SETTLED
-        return self != NONE and settled and all(-(2**63) <= part < 2**63 for part in self)
-
-
-NONE = Sign(-1, 0, 0, 0)
-"""Of no file."""
+Sign = bytes
+"""By which a file is known again: its size, the times of its last writing and its last change, its number."""
+NONE: Sign = b""
+_SIGN = struct.Struct("=4q")
 
 
 def sign(path: str) -> Sign:
-    """Of the file itself, not of what a link leads to; `NONE` where none can be seen."""
+    """Of the file itself, not of what a link leads to."""
     try:
         found = os.lstat(path)
-    except OSError:
+        return _SIGN.pack(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    except (OSError, struct.error):
         return NONE
-    return Sign(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+def settled(seen: Sign) -> bool:
+    """Of a file that there is, and that was not changed just now."""
+    if seen == NONE:
+        return False
+    _, written, changed, _ = _SIGN.unpack(seen)
+    return time.time_ns() - max(written, changed) > SETTLED
+
+
+class Column:
+    """A sign a row."""
+
+    def __init__(self, content: bytes, rows: int) -> None:
+        """Raises ValueError for one of other rows."""
+        if len(content) != rows * _SIGN.size:
+            raise ValueError("not whole")
+        self._content = content
+
+    def __getitem__(self, row: int) -> Sign:
+        return self._content[_SIGN.size * row : _SIGN.size * (row + 1)]
+
+
+ABSENT = bytes(_SIGN.size)
+"""In a column, of no file."""
 
 
 class _Written(msgspec.Struct, array_like=True):
@@ -80,7 +93,7 @@ class _Written(msgspec.Struct, array_like=True):
     kind: bytes
     seed: bytes
     cells: bytes
-    """Four numbers of `Sign` each."""
+    """A `Sign` each."""
     results: bytes
     accuracy: bytes
     seconds: bytes
@@ -92,77 +105,118 @@ class Index:
     def __init__(self, root: Path) -> None:
         self._path, self._head = place(root, "cells"), head(root)
         self._cells: dict[str, tuple[Sign, Cell]] = {}
+        """Noted since."""
         self._done: dict[str, tuple[Sign, Done]] = {}
-        self._news = 0
-        with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError, UnicodeDecodeError, IndexError):
-            self._load()
+        self._old = _Old.none()
+        with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError, UnicodeDecodeError):
+            self._old = _Old.read(self._path, self._head)
 
     def cell(self, key: str, seen: Sign) -> Cell | None:
         """What the file with this sign said; None if that is not known."""
+        if (row := self._old.rows.get(key)) is not None and self._old.cells[row] == seen:
+            return self._old.cell(key, row)
         known, cell = self._cells.get(key, (NONE, None))
         return cell if known == seen else None
 
     def done(self, key: str, seen: Sign) -> Done | None:
+        if (row := self._old.rows.get(key)) is not None and self._old.results[row] == seen:
+            return Done(self._old.accuracy[row], self._old.seconds[row])
         known, done = self._done.get(key, (NONE, None))
         return done if known == seen else None
 
     def note_cell(self, key: str, seen: Sign, cell: Cell) -> None:
         """`seen`: the sign of its file before it was read, and after."""
-        if seen.fit and cell.key == key and -(2**63) <= cell.seed < 2**63 and _alike(cell):
+        if settled(seen) and cell.key == key and -(2**63) <= cell.seed < 2**63 and _alike(cell):
             self._cells[key] = (seen, cell)
-            self._news += 1
 
     def note_done(self, key: str, seen: Sign, result: Result) -> Done:
         done = Done(result.accuracy, result.seconds)
-        if seen.fit and result.cell.key == key:
+        if settled(seen) and result.cell.key == key:
             self._done[key] = (seen, done)
-            self._news += 1
         return done
 
     def save(self, here: Iterable[str]) -> None:
         """If it can be, and there is enough news; of the cells that are still `here`."""
-        if self._news < max(WORTH, len(self._cells) // PART):
-            return
-        keys = [key for key in here if key in self._cells]
-        keep(self._path, seal(msgspec.msgpack.encode(self._columns(keys))))
-        self._news = 0
+        if worth(len(self._cells) + len(self._done), len(self._old.rows)):
+            said = self._columns(here)
+            keep(self._path, seal(msgspec.msgpack.encode(said)))
+            self._cells, self._done, self._old = {}, {}, _Old(said)
 
-    def _columns(self, keys: list[str]) -> _Written:
-        kinds: dict[Cell, int] = {}
-        kind = array("q", [kinds.setdefault(self._cells[key][1].throughout(seed=0), len(kinds)) for key in keys])
-        done = [self._done.get(key, (NONE, Done(0.0, 0.0))) for key in keys]
-        return _Written(
-            head=self._head,
-            keys="".join(keys).encode(),
-            kinds=tuple(map(msgspec.json.encode, kinds)),
-            kind=kind.tobytes(),
-            seed=array("q", [self._cells[key][1].seed for key in keys]).tobytes(),
-            cells=array("q", [part for key in keys for part in self._cells[key][0]]).tobytes(),
-            results=array("q", [part for sign, _ in done for part in sign]).tobytes(),
-            accuracy=array("d", [one.accuracy for _, one in done]).tobytes(),
-            seconds=array("d", [one.seconds for _, one in done]).tobytes(),
-        )
-
-    def _load(self) -> None:
-        """Raises OSError, ValueError, IndexError and what msgspec does."""
-        said = msgspec.msgpack.decode(unseal(durable.read(self._path, MOST)), type=_Written)
-        if said.head != self._head:
-            return
-        text = said.keys.decode()
-        keys = [text[at : at + KEY] for at in range(0, len(text), KEY)]
-        kinds = [msgspec.json.decode(kind, type=Cell) for kind in said.kinds]
-        cells, done = {}, {}
-        columns = (_whole("q", said.kind), _whole("q", said.seed), _signs(said.cells), _signs(said.results))
-        more = (_whole("d", said.accuracy), _whole("d", said.seconds))
-        for key, kind, seed, cell, result, accuracy, seconds in zip(keys, *columns, *more, strict=True):
-            made = kinds[kind].throughout(seed=seed)
-            made.__dict__["key"] = (
-                key  # as it was when it was noted: computing it is what a large store's time goes into
+    def _columns(self, here: Iterable[str]) -> _Written:
+        old, kinds = self._old, dict[Cell, int]()
+        keys, kind, seeds, signs, results = [], array("q"), array("q"), [], []
+        accuracy, seconds = array("d"), array("d")
+        for key in here:
+            row = old.rows.get(key)
+            known, cell = self._cells.get(key) or (
+                (old.cells[row], old.cell(key, row)) if row is not None else (NONE, None)
             )
-            cells[key] = (cell, made)
-            if result != NONE:
-                done[key] = (result, Done(accuracy, seconds))
-        self._cells, self._done = cells, done
+            if cell is None:
+                continue
+            before = (
+                (ABSENT, Done(0.0, 0.0))
+                if row is None
+                else (old.results[row], Done(old.accuracy[row], old.seconds[row]))
+            )
+            result, done = self._done.get(key, before)
+            keys.append(key)
+            kind.append(kinds.setdefault(cell.throughout(seed=0), len(kinds)))
+            seeds.append(cell.seed)
+            signs.append(known)
+            results.append(result)
+            accuracy.append(done.accuracy)
+            seconds.append(done.seconds)
+        numbers = (kind.tobytes(), seeds.tobytes(), b"".join(signs), b"".join(results))
+        found = tuple(map(msgspec.json.encode, kinds))
+        return _Written(self._head, "".join(keys).encode(), found, *numbers, accuracy.tobytes(), seconds.tobytes())
+
+
+class _Old:
+    """An index as it was read: cells are made of it as they are asked for."""
+
+    def __init__(self, said: _Written) -> None:
+        """Raises ValueError where its columns do not fit together."""
+        self.rows = rows(said.keys)
+        count = len(self.rows)
+        self.cells, self.results = Column(said.cells, count), Column(said.results, count)
+        self.accuracy, self.seconds = numbers("d", said.accuracy, count), numbers("d", said.seconds, count)
+        self._kind, self._seed = numbers("q", said.kind, count), numbers("q", said.seed, count)
+        self._kinds = [msgspec.json.decode(kind, type=Cell) for kind in said.kinds]
+
+    @classmethod
+    def none(cls) -> Self:
+        return cls(_Written("", b"", (), b"", b"", b"", b"", b"", b""))
+
+    @classmethod
+    def read(cls, path: Path, head: str) -> Self:
+        """Raises OSError, ValueError and what msgspec does."""
+        said = msgspec.msgpack.decode(unseal(durable.read(path, MOST)), type=_Written)
+        return cls(said) if said.head == head else cls.none()
+
+    def cell(self, key: str, row: int) -> Cell:
+        made = self._kinds[self._kind[row]].throughout(seed=self._seed[row])
+        made.__dict__["key"] = key  # as it was when it was noted: computing keys is what a large store's time goes into
+        return made
+
+
+def rows(keys: bytes) -> dict[str, int]:
+    """Key -> its row."""
+    text = keys.decode()
+    return {text[at : at + KEY]: at // KEY for at in range(0, len(text), KEY)}
+
+
+def numbers(form: str, content: bytes, count: int) -> array:
+    """A column of them. Raises ValueError for one of other rows."""
+    found = array(form)
+    found.frombytes(content)
+    if len(found) != count:
+        raise ValueError("not whole")
+    return found
+
+
+def worth(news: int, known: int) -> bool:
+    """Whether so much was read that it should be written down."""
+    return news >= max(WORTH, known // PART)
 
 
 def place(root: Path, name: str) -> Path:
@@ -207,14 +261,3 @@ def _code() -> str:
 def _alike(cell: Cell) -> bool:
     """Whether all that it begins from has its seed: then that tells it from others of its kind."""
     return all(one.seed == cell.seed for one in cell.lineage)
-
-
-def _whole(form: str, column: bytes) -> array:
-    found = array(form)
-    found.frombytes(column)
-    return found
-
-
-def _signs(column: bytes) -> list[Sign]:
-    numbers = iter(_whole("q", column))
-    return list(map(Sign, numbers, numbers, numbers, numbers))

@@ -34,7 +34,7 @@ def told(asked: Asked, plans: Sequence[Plan], store: Store) -> tuple[UserError, 
 
 def _others(asked: Asked, plans: Sequence[Plan], store: Store) -> Iterator[tuple[Change, int]]:
     """What to change, least of it first, and how many cells of the store are shown then."""
-    if not (begun := list(store.cells())):
+    if not (begun := store.begun):
         return
     keys, only, identify, stamp = {cell.key for cell in begun}, parse_only(asked.only), data_of(begun), stamping()
     presets = dict.fromkeys([asked.preset, *tables.preset_names(), None])

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from harness.amounts import duration
 from harness.jobs.queue import UNKNOWN, Queue, Task
 from harness.printable import shortened
@@ -24,8 +26,9 @@ REASON = 200
 """Of these, what a failure or the end of a log has to say; `show`, `logs` and `--format json` say all of it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(
+    msgspec.Struct, frozen=True, kw_only=True
+):  # made in a tenth of a data class's time, a hundred thousand times
     """One cell: where it stands, a line about it, and what the line is made of."""
 
     cell: Cell

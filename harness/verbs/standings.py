@@ -46,7 +46,7 @@ def look(asked: Asked) -> Look:
     """The tables named; without any, all cells that were ever asked for here, by their tables. Raises UserError."""
     jobs = queue.look(asked.store)  # before the store: a job that is gone by then has left its result there
     store = Store(asked.store)
-    begun = list(store.cells())
+    begun = store.begun
     planned = list(_plans(asked, begun) if asked.targets else _covering(_plans(asked, begun), asked, begun))
     if not asked.targets and not asked.only:
         planned += _of_no_table([made for made, _ in planned], begun)
