@@ -296,9 +296,8 @@ def test_a_store_says_the_same_with_and_without(tmp_path: Path, seed: int) -> No
     chance, root = random.Random(seed), tmp_path / "runs"
     for _ in range(3):
         random_store(root, chance)
-        found = told(root)
-        assert found == told(root)
-    assert found == believed(root)
+        assert told(root) == told(root)
+    assert told(root) == believed(root)
 
 
 def test_verbs_say_the_same_with_and_without(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
