@@ -11,7 +11,7 @@ enough = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	{ echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hashes demo test test-all test-slurm fuzz lint bench profile inventory docs screenshots vouch
+.PHONY: help setup hashes demo test test-all test-slurm fuzz lint bench profile scale inventory docs screenshots vouch
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -51,6 +51,9 @@ bench: $(READY) ## the benchmarks (pytest-benchmark)
 profile: $(READY) ## where a training step and a table of 10,000 results spend their time: results/bench/profile-*.txt
 	PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/profiles.py training results/bench/profile-training.txt
 	PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/profiles.py engine results/bench/profile-engine.txt
+
+scale: $(READY) ## what asking a store takes from 1,000 to 100,000 results: results/bench/scale-cpu.*; 2 GB in FOLDER=
+	PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/scale.py $(or $(FOLDER),$$(mktemp -d)) results/bench/scale-cpu
 
 vouch: $(READY) ## after a change to what computes numbers: have they moved? ARGS="--raise NAME" where they should have
 	PYTHONPATH=.:tests $(BIN)/python tests/numerics/vouch.py $(ARGS)

@@ -1,12 +1,8 @@
-"""A store as many would share it: cells of the paper's tables by ten seeds, the rest methods of people's own.
-
-python tests/benchmarks/commons.py FOLDER COUNT
-"""
+"""A store as many would share it: cells of the tables by ten seeds, the rest methods of people's own."""
 
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,15 +52,13 @@ def _of_people(count: int) -> Iterator[Cell]:
         )
 
 
-def make(root: Path, count: int) -> None:
-    """Each with a result as large as a real one of preset `cpu`: some 7 kB."""
+def extend(root: Path, count: int) -> None:
+    """To `count` cells, each with a result as large as a real one of preset `cpu`: some 7 kB."""
     for number, cell in enumerate(cells(count)):
         folder = root / cell.key
-        folder.mkdir(parents=True, exist_ok=True)
+        if folder.exists():
+            continue
+        folder.mkdir(parents=True)
         (folder / "cell.json").write_bytes(msgspec.json.encode(cell))
         result = make_result(cell, accuracy=60.0 + number % 997 / 50, proofs=2)
         (folder / "result.json").write_bytes(msgspec.json.encode(result))
-
-
-if __name__ == "__main__":
-    make(Path(sys.argv[1]), int(sys.argv[2]))
