@@ -9,6 +9,9 @@ LEAN := -c constraints.txt -e .
 ARGS ?=
 enough = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	{ echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+# What every verb imports, as bytecode: uv leaves that to the first start, and where Python may write none, to each.
+compiled = $(BIN)/python -m compileall -q harness baselines \
+	$$($(BIN)/python -c 'import msgspec, rich, typing_extensions as t; print(*msgspec.__path__, *rich.__path__, t.__file__)')
 
 .DEFAULT_GOAL := help
 .PHONY: help setup hashes demo test test-all test-slurm fuzz lint bench profile scale inventory docs screenshots vouch
@@ -76,6 +79,7 @@ $(RUNS): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet uv && \
 	{ UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} $(BIN)/uv pip install --python $(BIN)/python $(LEAN) || \
 	$(BIN)/uv pip install --python $(BIN)/python $(LEAN); } || $(BIN)/python -m pip install $(LEAN)
+	@$(compiled)
 	@touch $@
 
 $(READY): pyproject.toml constraints.txt
@@ -89,4 +93,5 @@ else
 	$(BIN)/python -m pip install --quiet uv && $(BIN)/uv pip install --python $(BIN)/python $(ALL) || \
 	{ [ -z "$$UV_TORCH_BACKEND" ] && $(BIN)/python -m pip install $(ALL); } # slower, where uv cannot be had
 endif
+	@$(compiled)
 	@touch $@

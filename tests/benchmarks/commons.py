@@ -56,9 +56,9 @@ def extend(root: Path, count: int) -> None:
     """To `count` cells, each with a result as large as a real one of preset `cpu`: some 7 kB."""
     for number, cell in enumerate(cells(count)):
         folder = root / cell.key
-        if folder.exists():
+        if (folder / "result.json").exists():
             continue
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "cell.json").write_bytes(msgspec.json.encode(cell))
         result = make_result(cell, accuracy=60.0 + number % 997 / 50, proofs=2)
         (folder / "result.json").write_bytes(msgspec.json.encode(result))
