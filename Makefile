@@ -9,9 +9,12 @@ LEAN := -c constraints.txt -e .
 ARGS ?=
 enough = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	{ echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+# What every verb imports, as bytecode: uv leaves that to the first start, and where Python may write none, to each.
+compiled = $(BIN)/python -m compileall -q harness baselines \
+	$$($(BIN)/python -c 'import msgspec, rich, typing_extensions as t; print(*msgspec.__path__, *rich.__path__, t.__file__)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hashes demo test test-all test-slurm test-gpu fuzz lint bench profile inventory docs screenshots vouch
+.PHONY: help setup hashes demo test test-all test-slurm test-gpu fuzz lint bench profile scale inventory docs screenshots vouch
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -55,6 +58,9 @@ profile: $(READY) ## where a training step and a table of 10,000 results spend t
 	PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/profiles.py training results/bench/profile-training.txt
 	PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/profiles.py engine results/bench/profile-engine.txt
 
+scale: $(READY) ## what asking a store takes from 1,000 to 100,000 results: results/bench/scale-cpu.*; 2 GB in FOLDER=
+	PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/scale.py $(or $(FOLDER),$$(mktemp -d)) results/bench/scale-cpu
+
 vouch: $(READY) ## after a change to what computes numbers: have they moved? ARGS="--raise NAME" where they should have
 	PYTHONPATH=.:tests $(BIN)/python tests/numerics/vouch.py $(ARGS)
 
@@ -76,6 +82,7 @@ $(RUNS): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet uv && \
 	{ UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} $(BIN)/uv pip install --python $(BIN)/python $(LEAN) || \
 	$(BIN)/uv pip install --python $(BIN)/python $(LEAN); } || $(BIN)/python -m pip install $(LEAN)
+	@$(compiled)
 	@touch $@
 
 $(READY): pyproject.toml constraints.txt
@@ -89,4 +96,5 @@ else
 	$(BIN)/python -m pip install --quiet uv && $(BIN)/uv pip install --python $(BIN)/python $(ALL) || \
 	{ [ -z "$$UV_TORCH_BACKEND" ] && $(BIN)/python -m pip install $(ALL); } # slower, where uv cannot be had
 endif
+	@$(compiled)
 	@touch $@

@@ -1,5 +1,6 @@
 """``python -m harness VERB ...``"""
 
+import gc
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ if __name__ == "__main__":  # a job's process may import this module
     if place := hidden():
         print(f"harness: {place}: hides the package `baselines`; rename it, or type from elsewhere", file=sys.stderr)
         sys.exit(2)
+    gc.set_threshold(100_000)  # a large store is told by as many objects, and none of them is garbage
     from harness.cli import main
 
     sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -65,7 +66,7 @@ class Plan:
     common: str = ""
     """If so, the protocol whose recipe all rows share: what it made of each row is set beside."""
 
-    @property
+    @functools.cached_property
     def cells(self) -> tuple[Cell, ...]:
         """Every distinct cell, in table order (two rows may share one), each behind what it begins from."""
         return tuple(dict.fromkeys(each for line in self.lines for cell in line.cells for each in cell.lineage))
@@ -196,7 +197,7 @@ def state(plan: Plan, store: Store) -> State:
 
 def stored_data(store: Store) -> Identify:
     """For showing without the data at hand: the store's official results, where it has some, else its one variant."""
-    return lambda cells: data_of(store.cells())(cells)
+    return lambda cells: data_of(store.begun)(cells)
 
 
 def data_of(begun: Iterable[Cell]) -> Identify:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import arguments, environment, requests
+from harness import arguments, requests
 from harness.answers import INCOMPLETE, INTERRUPTED, OK
 from harness.columns import columns
 from harness.printable import as_json
@@ -49,6 +49,8 @@ def bench(request: requests.Bench) -> int:
         path, done = Path(request.bench), measure.read(Path(request.bench))
     else:
         asked = measure.narrowed(measure.load(request.bench), request.narrowed, request.rounds)
+        from harness import environment
+
         os.environ[environment.COMMAND] = environment.command_line(request.words)
         done = measure.run(asked, request.threads, tell, request.out)
         if done.left:
@@ -112,6 +114,8 @@ def help_(request: requests.Help) -> int:
 
 def version(request: requests.Version) -> int:
     from harness import __version__
+
+    from harness import environment
 
     commit = environment.commit()
     say(f"harness {__version__}{f', commit {commit}' if commit else ''}")

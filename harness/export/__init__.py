@@ -31,18 +31,17 @@ def _records(request: Export) -> tuple[list[Path], tuple[UserError, ...]]:
     elif request.format == "latex":
         raise UserError("no table is named", "export --format latex", "type: python -m harness export table1 ...")
     else:
-        plans = (plan_cells(list(store.cells())),)
-    states = [state(plan, store) for plan in plans]
-    problems = (*store.problems, *elsewhere.told(request.asked, plans, store))
+        plans = (plan_cells(store.begun),)
+    told = elsewhere.told(request.asked, plans, store)
     if request.format == "latex":
-        paths = records.write_latex(plans, [each.outcomes for each in states], request.out)
-        return paths, problems
-    outcomes = {key: outcome for each in states for key, outcome in each.outcomes.items()}
-    cells = dict.fromkeys(cell for plan in plans for cell in plan.cells)
+        paths = records.write_latex(plans, [state(plan, store).outcomes for plan in plans], request.out)
+        return paths, (*store.problems, *told)
+    cells = list(dict.fromkeys(cell for plan in plans for cell in plan.cells))
     if not cells:
         advice = f"train some: python -m harness run table1 --preset smoke{request.asked.where()}"
         raise UserError("has no cells yet", str(request.asked.store), advice)
-    return records.write([(c, outcomes.get(c.key)) for c in cells], request.out, request.format), problems
+    paths = records.write(cells, store, request.out, request.format)
+    return paths, (*store.problems, *told)
 
 
 def _network(request: Export, tell: Tell) -> tuple[list[Path], tuple[UserError, ...]]:

@@ -2,39 +2,75 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import BinaryIO
 
 from harness import durable
 from harness.errors import UserError
+from harness.export import lines
 from harness.plan import Plan
 from harness.render import render, table_page
 from harness.spec import Cell
 from harness.stats import Outcome
-from harness.store import frame
+from harness.store import Store, tidy
 from harness.store.result import Result
 
+NAMES = ("cells", "epochs")
 
-def write(cells: Sequence[tuple[Cell, Outcome]], folder: Path, form: str) -> list[Path]:
+
+def write(cells: Sequence[Cell], store: Store, folder: Path, form: str) -> list[Path]:
     """``cells.csv`` and ``epochs.csv``, or the same as parquet, with the same columns. Raises UserError."""
-    epochs = frame.epochs(outcome for _, outcome in cells if isinstance(outcome, Result))
-    files = {f"cells.{form}": frame.cells(cells), f"epochs.{form}": epochs}
     durable.make_folder(folder)
-    for name, data in files.items():
-        durable.write(folder / name, _content(data, form))
-    return [folder / name for name in files]
-
-
-def _content(data: pd.DataFrame, form: str) -> bytes:
+    paths = [folder / f"{name}.{form}" for name in NAMES]
     if form == "csv":
-        return frame.csv(data).encode()
-    try:
-        return data.to_parquet(engine="pyarrow", index=False)
-    except ImportError:
-        advice = "pip install pyarrow, or take --format csv"
-        raise UserError("parquet needs the Python package pyarrow", "export", advice) from None
+        with durable.replacing(paths[0]) as summaries, durable.replacing(paths[1]) as epochs:
+            _write_csv(cells, store, summaries, epochs)
+    else:
+        _write_parquet([(cell, store.outcome(cell)) for cell in cells], paths)
+    return paths
+
+
+def _write_csv(cells: Sequence[Cell], store: Store, summaries: BinaryIO, epochs: BinaryIO) -> None:
+    """One cell after the other: a store may hold more than the memory."""
+    names = tidy.recipe_names(cells)
+    recipe = functools.cache(lambda recipe: tidy.line(tidy.of_recipe(recipe, names)))
+    summaries.write(f"{tidy.line(tidy.cell_columns(names))}\n".encode())
+    epochs.write(f"{tidy.line(tidy.EPOCHS)}\n".encode())
+    with lines.Kept(store.root) as kept:
+        for cell in cells:
+            found = _lines(cell, store, kept)
+            summaries.write(
+                b"%s,%s,%s\n" % (tidy.line(tidy.of_cell(cell)).encode(), recipe(cell.recipe).encode(), found.cell)
+            )
+            epochs.write(found.epochs)
+
+
+def _lines(cell: Cell, store: Store, kept: lines.Kept) -> lines.Lines:
+    seen = store.sign(cell)
+    if (known := kept.lines(cell.key, seen)) is not None:
+        return known
+    outcome = store.outcome(cell)
+    if not isinstance(outcome, Result):
+        return lines.Lines(tidy.line(tidy.summary(outcome)).encode(), b"")
+    found = lines.of(outcome)
+    if outcome.cell.key == cell.key and seen == store.sign(cell):
+        kept.note(cell.key, seen, found)
+    return found
+
+
+def _write_parquet(found: Sequence[tuple[Cell, Outcome]], paths: Sequence[Path]) -> None:
+    from harness.store import frame
+
+    each = frame.cells(found), frame.epochs(outcome for _, outcome in found if isinstance(outcome, Result))
+    for path, data in zip(paths, each, strict=True):
+        try:
+            content = data.to_parquet(engine="pyarrow", index=False)
+        except ImportError:
+            advice = "pip install pyarrow, or take --format csv"
+            raise UserError("parquet needs the Python package pyarrow", "export", advice) from None
+        durable.write(path, content)
 
 
 def write_latex(plans: Sequence[Plan], outcomes: Sequence[Mapping[str, Outcome]], folder: Path) -> list[Path]:

@@ -27,14 +27,14 @@ def draw(benched: Benched) -> Figure:
     subtitle = ["Medians, and the power law through them; its exponent with a 95 % interval over rounds: 1 is linear."]
     figure, axes = frame(f"{benched.title}: growth", subtitle, [""] * len(panels), across=across, size=SIZE)
     for axis, ((what, over), growths) in zip(axes, panels.items(), strict=True):
-        _panel(axis, growths, subjects)
+        panel(axis, growths, subjects)
         axis.set_title(_fixed(growths[0]))
         axis.set_ylabel(what)
         axis.set_xlabel(over)
     return figure
 
 
-def _panel(axis: Axes, growths: Sequence[Growth], subjects: Sequence[str]) -> None:
+def panel(axis: Axes, growths: Sequence[Growth], subjects: Sequence[str]) -> None:
     for growth in growths:
         kept = look(subjects.index(growth.subject))
         line = {name: kept[name] for name in ("color", "linestyle")}

@@ -14,6 +14,7 @@ from typing import Any
 
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -47,6 +48,8 @@ STYLE = {
 }
 styled = style.context(["default", STYLE])
 """Decorator of what draws or writes."""
+DOTS = 72
+"""An inch, in SVG."""
 GREY, RULE = "#595959", "#E5E5E5"
 IN_A_ROW = 3
 WIDTH, HEIGHT = 3.4, 2.7
@@ -141,6 +144,7 @@ def files(figure: Figure, title: str) -> dict[str, bytes]:
 
 @styled
 def svg(figure: Figure, title: str) -> str:
+    _lay_out(figure)
     return _bytes(figure, "svg", {"Date": None, "Title": title}).decode()
 
 
@@ -148,6 +152,15 @@ def _leave_empty(axes: Axes, why: str) -> None:
     axes.set_axis_off()
     lines = (textwrap.fill(line, 28, subsequent_indent="  ") for line in why.splitlines())
     axes.text(0, 0.5, "\n".join(lines), transform=axes.transAxes, va="center", color=GREY)
+
+
+def _lay_out(figure: Figure) -> None:
+    """As `savefig` does before it draws, by drawing all of it once for nothing, which is left out here."""
+    FigureCanvasSVG(figure)
+    figure.dpi = DOTS
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+    figure.set_layout_engine("none")
 
 
 def _bytes(figure: Figure, form: str, metadata: dict[str, str | None]) -> bytes:

@@ -143,7 +143,7 @@ def _sights(asked: Asked, store: Store) -> Iterator[Sight]:
     named = list(asked.targets)
     context, only, shown = session.context_for(asked), parse_only(asked.only), _published(asked)
     missing: dict[str, UserError] = {}
-    identify = session.at_hand(asked.data, store, missing) if asked.data else data_of(list(store.cells()))
+    identify = session.at_hand(asked.data, store, missing) if asked.data else data_of(store.begun)
     refused: list[UserError] = []
     some = False
     for name in named or [*_printed_first(tables.table_names()), *_printed_first(tables.figure_names())]:

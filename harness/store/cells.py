@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import math
 import os
@@ -26,10 +27,10 @@ import msgspec
 from harness import durable
 from harness.errors import UserError
 from harness.spec import Cell
-from harness.store import claim, reading
+from harness.store import claim, index, reading
 from harness.store.probes import FILES, Landscape, Operations, Potentials, Probes
 from harness.store.reading import Unread
-from harness.store.result import Failure, Progress, Result
+from harness.store.result import Done, Failure, Progress, Result
 
 Record = TypeVar("Record")
 
@@ -106,14 +107,26 @@ class Store:
                 return None
         return self._running(cell, Path(folder)) or self._read(f"{folder}/failed.json", reading.FAILURE)
 
+    def sign(self, cell: Cell) -> index.Sign:
+        """By which the file of its result is known again."""
+        folder = f"{self.root}/{cell.key}"
+        return index.NONE if os.path.islink(folder) else index.sign(f"{folder}/result.json")  # noqa: PTH114 - as above
+
     def outcomes(self, cells: Iterable[Cell]) -> dict[Cell, Result | Failure | Progress | None]:
         """Of many cells, by one look at the store: most of a large table are not in it."""
-        there = set(self._keys())
+        there = self._folders()
         return {cell: self.outcome(cell) if cell.key in there else None for cell in cells}
+
+    def briefs(self, cells: Iterable[Cell]) -> dict[Cell, Done | Failure | Progress | None]:
+        """As `outcomes`, of a result what a line says of it; of a large store without reading all of it."""
+        there = self._folders()
+        found = {cell: self._brief(cell, own=there[cell.key]) if cell.key in there else None for cell in cells}
+        self._index.save(there)
+        return found
 
     def results(self, keys: Iterable[str] | None = None) -> Iterator[Result]:
         """Every result in the store, in order of their keys; or those of some cells, by their keys."""
-        for key in self._keys() if keys is None else keys:
+        for key in self._folders() if keys is None else keys:
             if (result := self._result(self.folder(key))) is not None:
                 yield result
 
@@ -130,13 +143,20 @@ class Store:
 
     def cells(self) -> Iterator[Cell]:
         """Every cell that was ever begun, or is to be."""
-        for key in self._keys():
-            if (cell := self._read(f"{self.root}/{key}/cell.json", reading.CELL)) is not None:
+        there = self._folders()
+        for key, own in there.items():
+            if (cell := self._described(key, own=own)) is not None:
                 yield cell
+        self._index.save(there)
+
+    @functools.cached_property
+    def begun(self) -> tuple[Cell, ...]:
+        """`cells`, as they were when this was first asked for: for who looks once, from several sides."""
+        return tuple(self.cells())
 
     def find(self, prefix: str) -> list[str]:
         """Keys that begin with `prefix`."""
-        return [key for key in self._keys() if key.startswith(prefix)]
+        return [key for key in self._folders() if key.startswith(prefix)]
 
     def cell(self, key: str) -> Cell | None:
         return self._read(self.folder(key) / "cell.json", reading.CELL)
@@ -242,14 +262,43 @@ class Store:
         if self._read(path, reading.CELL) is None and not _unread(path, reading.CELL):
             durable.write(path, msgspec.json.encode(cell), fsync=fsync)
 
-    def _keys(self) -> list[str]:
+    @functools.cached_property
+    def _index(self) -> index.Index:
+        return index.Index(self.root)
+
+    def _folders(self) -> dict[str, bool]:
+        """Key -> whether its folder is one itself, and no link; in order of the keys."""
         try:
-            return sorted(entry.name for entry in os.scandir(self.root) if _KEY.fullmatch(entry.name))
+            found = {
+                entry.name: not entry.is_symlink() for entry in os.scandir(self.root) if _KEY.fullmatch(entry.name)
+            }
         except (FileNotFoundError, NotADirectoryError):
-            return []
+            return {}
         except OSError as error:
             self._note(self.root, Unread(f"cannot be read ({(error.strerror or str(error)).lower()})"))
-            return []
+            return {}
+        return {key: found[key] for key in sorted(found)}
+
+    def _described(self, key: str, *, own: bool) -> Cell | None:
+        """What is trained in the folder of this key, by the index where its file is as it was."""
+        path = f"{self.root}/{key}/cell.json"
+        seen = index.sign(path) if own else index.NONE
+        if (known := self._index.cell(key, seen)) is not None:
+            return known
+        cell = self._read(path, reading.CELL)
+        if cell is not None and seen == index.sign(path):  # the same before it was read and after
+            self._index.note_cell(key, seen, cell)
+        return cell
+
+    def _brief(self, cell: Cell, *, own: bool) -> Done | Failure | Progress | None:
+        path = f"{self.root}/{cell.key}/result.json"
+        seen = index.sign(path) if own else index.NONE
+        if (known := self._index.done(cell.key, seen)) is not None:
+            return known
+        found = self.outcome(cell)
+        if not isinstance(found, Result):
+            return found
+        return self._index.note_done(cell.key, seen if seen == index.sign(path) else index.NONE, found)
 
     def _result(self, folder: Path | str, cell: Cell | None = None) -> Result | None:
         return self._noting(f"{folder}/result.json", lambda: reading.result(folder, cell))

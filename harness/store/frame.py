@@ -8,13 +8,12 @@ from collections.abc import Iterable
 import pandas as pd
 
 from harness.printable import inert
-from harness.spec import SELDOM, Cell, Recipe, notable
+from harness.spec import Cell
+from harness.store import tidy
 from harness.store.result import Failure, Progress, Result
+from harness.store.tidy import CELL, CURVE, EPOCHS
 
-CELL = ("dataset", "method", "architecture", "timesteps", "seed")
-CURVE = ("test_accuracy", "train_accuracy", "test_loss", "train_loss", "learning_rate")
-COLUMNS = (*CELL, "epoch", *CURVE, "key")
-"""Names as in the registries, accuracies in percent, losses in nats; `key` is that of the cell in the store."""
+__all__ = ["CELL", "cells", "csv", "epochs", "mean", "of", "whole"]
 
 
 def whole(result: Result) -> bool:
@@ -25,53 +24,16 @@ def whole(result: Result) -> bool:
 
 def epochs(results: Iterable[Result]) -> pd.DataFrame:
     """A row an epoch (from 1) of each result, in the order given; a series that was not recorded is empty."""
-    frames = [_epochs(result) for result in results]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
-
-
-SUMMARY = (
-    "status", "accuracy", "best_accuracy", "best_epoch", "last_accuracy", "parameters", "seconds", "resumed",
-    "fold_passed", "fold_mismatches", "reason", "device", "commit", "started", "finished",
-)  # fmt: skip
-"""What a finished cell has, empty for others; `reason`: why a cell failed, or a fold did."""
-
-
-USUAL = [name for name in Recipe.__struct_fields__ if name not in SELDOM]
+    rows = [row for result in results for row in tidy.epochs(result)]
+    return pd.DataFrame(rows, columns=list(EPOCHS)).astype(dict.fromkeys(CURVE, float) if rows else {})
 
 
 def cells(found: Iterable[tuple[Cell, Result | Failure | Progress | None]]) -> pd.DataFrame:
     """A row a cell, in the order given: what it is, its recipe (`recipe_...`), what came of it."""
     found = list(found)
-    names = list(dict.fromkeys([*USUAL, *(name for cell, _ in found for name in notable(cell.recipe))]))
-    rows = [
-        {name: getattr(cell, name) for name in CELL}
-        | {"key": cell.key, "data": cell.data, "source": cell.source}
-        | {f"recipe_{name}": _flat(getattr(cell.recipe, name)) for name in names}
-        | _summary(outcome)
-        for cell, outcome in found
-    ]
-    columns = [*CELL, "key", "data", "source", *(f"recipe_{name}" for name in names), *SUMMARY]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _flat(value: object) -> object:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else value
-
-
-def _summary(outcome: Result | Failure | Progress | None) -> dict[str, object]:
-    if isinstance(outcome, Failure):
-        return {"status": "failed", "reason": f"{outcome.kind}: {outcome.reason}"}
-    if not isinstance(outcome, Result):
-        return {"status": "missing" if outcome is None else "running"}
-    environment = outcome.environment
-    return {name: getattr(outcome, name) for name in SUMMARY if hasattr(outcome, name)} | {
-        "status": "done",
-        "fold_passed": all(proof.passed for proof in outcome.proofs) if outcome.proofs else None,
-        "fold_mismatches": sum(proof.mismatches for proof in outcome.proofs) if outcome.proofs else None,
-        "reason": "; ".join(proof.why for proof in outcome.proofs if proof.why),
-        "device": str(environment.get("device", "")),
-        "commit": str(environment.get("commit", "")),
-    }
+    names = tidy.recipe_names(cell for cell, _ in found)
+    rows = [(*tidy.of_cell(c), *tidy.of_recipe(c.recipe, names), *tidy.summary(outcome)) for c, outcome in found]
+    return pd.DataFrame(rows, columns=tidy.cell_columns(names))
 
 
 def mean(data: pd.DataFrame, column: str = "test_accuracy") -> pd.Series:
@@ -89,10 +51,3 @@ def csv(data: pd.DataFrame) -> str:
     texts = data.select_dtypes(include=["object", "string"]).columns
     data = data.assign(**{name: [inert(v) if isinstance(v, str) else v for v in data[name]] for name in texts})
     return data.to_csv(index=False, lineterminator="\n")
-
-
-def _epochs(result: Result) -> pd.DataFrame:
-    cell = result.cell
-    data = pd.DataFrame({name: pd.Series(getattr(result.curve, name), dtype=float) for name in CURVE})
-    data = data.assign(**{name: getattr(cell, name) for name in CELL}, epoch=data.index + 1, key=cell.key)
-    return data.reindex(columns=list(COLUMNS))

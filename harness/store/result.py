@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -149,6 +149,14 @@ class Result(Record, frozen=True, kw_only=True):
         """Spikes an element and step, by the name of the layer."""
         proved = {layer.name: layer.rate for layer in self.spiking_layers}
         return proved or {name: told[-1] for name, told in self.rates.items()}
+
+
+class Done(NamedTuple):
+    """Of a result what a line says of it; a large store is told by these."""
+
+    accuracy: float
+    """As of `Result`: by the rule of its recipe."""
+    seconds: float
 
 
 class Failure(Record, frozen=True):

@@ -21,8 +21,7 @@ Change = Mapping[str, str]
 
 def told(asked: Asked, plans: Sequence[Plan], store: Store) -> tuple[UserError, ...]:
     """Where no cell of `plans` was ever begun, but cells of the same rows were: a line that says what to type."""
-    keys = {cell.key for cell in store.cells()}
-    if not keys or any(cell.key in keys for made in plans for cell in made.cells):
+    if any(store.cell(cell.key) is not None for made in plans for cell in made.cells):
         return ()
     found = next(_others(asked, plans, store), None)
     if found is None:
@@ -35,7 +34,8 @@ def told(asked: Asked, plans: Sequence[Plan], store: Store) -> tuple[UserError, 
 
 def _others(asked: Asked, plans: Sequence[Plan], store: Store) -> Iterator[tuple[Change, int]]:
     """What to change, least of it first, and how many cells of the store are shown then."""
-    begun = list(store.cells())
+    if not (begun := store.begun):
+        return
     keys, only, identify, stamp = {cell.key for cell in begun}, parse_only(asked.only), data_of(begun), stamping()
     presets = dict.fromkeys([asked.preset, *tables.preset_names(), None])
     protocols = dict.fromkeys([asked.protocol or PROTOCOL, *tables.protocol_names()])

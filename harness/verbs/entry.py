@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from harness.amounts import duration
 from harness.jobs.queue import UNKNOWN, Queue, Task
 from harness.printable import shortened
 from harness.spec import Cell
 from harness.store import Store
-from harness.store.result import Failure, Progress, Result
+from harness.store.result import Done, Failure, Progress, Result
 
 LAST_WORDS = 2000
 """Characters at the end of a job's own log in which its last line is looked for."""
@@ -24,8 +26,9 @@ REASON = 200
 """Of these, what a failure or the end of a log has to say; `show`, `logs` and `--format json` say all of it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(
+    msgspec.Struct, frozen=True, kw_only=True
+):  # made in a tenth of a data class's time, a hundred thousand times
     """One cell: where it stands, a line about it, and what the line is made of."""
 
     cell: Cell
@@ -66,10 +69,10 @@ class Sight:
         """Jobs that are over, as claims name them."""
         return frozenset(task.place for task in self.queue.over if task.job)
 
-    def entry(self, cell: Cell, outcome: Result | Failure | Progress | None) -> Entry:
+    def entry(self, cell: Cell, outcome: Result | Done | Failure | Progress | None) -> Entry:
         """Where `cell` stands, by what the store says of it and the queue."""
         task = self.queue.by_cell.get(cell.key)
-        if isinstance(outcome, Result):
+        if isinstance(outcome, Result | Done):
             return _done(cell, outcome)
         if isinstance(outcome, Progress):
             if not self._over(outcome, task):
@@ -176,7 +179,7 @@ def describe(cell: Cell, outcome: Result | Failure | Progress | None, store: Sto
     return entry.kind, entry.text
 
 
-def _done(cell: Cell, result: Result) -> Entry:
+def _done(cell: Cell, result: Result | Done) -> Entry:
     return Entry(
         cell=cell,
         kind="done",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError
-from harness.plan import Plan, data_of, parse_only, plan, state
+from harness.plan import Plan, data_of, parse_only, plan
 from harness.requests import SEEDS, Asked, Claims
 from harness.spec import Row, Table
 from harness.statements import (
@@ -30,7 +30,7 @@ from harness.store import Store
 from harness.store.result import Failure, Result
 from harness.tables import figure_names, load_figure
 from harness.verbs import elsewhere
-from harness.verbs.session import context_for
+from harness.verbs.session import all_cells, context_for
 from harness.verbs.standings import command
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Ledger:
     evidence: Evidence
     protocol: str
     preset: str | None
+    store: Store
     problems: tuple[UserError, ...]
 
 
@@ -59,7 +60,7 @@ def pages(request: Claims) -> tuple[list[Page], tuple[UserError, ...]]:
 
     found = ledger(request)
     said = {"protocol": found.protocol, "preset": found.preset}
-    hint = elsewhere.told(request.asked, tuple(found.evidence.plans.values()), Store(request.asked.store))
+    hint = elsewhere.told(request.asked, tuple(found.evidence.plans.values()), found.store)
     if not request.explain:
         return [claims_page(found.chosen, found.printed, found.measured, **said)], (*found.problems, *hint)
     told = []
@@ -76,7 +77,8 @@ def ledger(request: Claims) -> Ledger:
     chosen, tables, store = choose(claims, request.names), load_tables(claims), Store(asked.store)
     context = context_for(asked)
     plans = _plans(tables, {name for claim in chosen for name in load_tables([claim])}, context, asked, store)
-    outcomes = {key: o for planned in plans.values() for key, o in state(planned, store).outcomes.items()}
+    found = store.outcomes(all_cells(tuple(plans.values())))
+    outcomes = {cell.key: outcome for cell, outcome in found.items() if outcome is not None}
     benches, unread = recorded(request.bench)
 
     @functools.cache
@@ -91,6 +93,7 @@ def ledger(request: Claims) -> Ledger:
         evidence=evidence,
         protocol=context.protocol.name,
         preset=asked.preset,
+        store=store,
         problems=(*store.problems, *unread),
     )
 
@@ -99,7 +102,7 @@ def _plans(
     tables: Mapping[str, Table], wanted: set[str], context: Context, asked: Asked, store: Store
 ) -> dict[str, Plan]:
     """Those of which `--only` leaves a row."""
-    only, identify = parse_only(asked.only), data_of(list(store.cells()))
+    only, identify = parse_only(asked.only), data_of(store.begun)
     plans, refused = {}, {}
     for name, table in tables.items():
         try:

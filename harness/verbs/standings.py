@@ -46,7 +46,7 @@ def look(asked: Asked) -> Look:
     """The tables named; without any, all cells that were ever asked for here, by their tables. Raises UserError."""
     jobs = queue.look(asked.store)  # before the store: a job that is gone by then has left its result there
     store = Store(asked.store)
-    begun = list(store.cells())
+    begun = store.begun
     planned = list(_plans(asked, begun) if asked.targets else _covering(_plans(asked, begun), asked, begun))
     if not asked.targets and not asked.only:
         planned += _of_no_table([made for made, _ in planned], begun)
@@ -125,7 +125,7 @@ def _of_no_table(planned: Sequence[Plan], begun: Sequence[Cell]) -> list[tuple[P
 
 
 def _standings(planned: Sequence[tuple[Plan, str]], store: Store, jobs: Queue, asked: Asked) -> Iterator[Standing]:
-    found = store.outcomes(cell for made, _ in planned for cell in made.cells)
+    found = store.briefs(cell for made, _ in planned for cell in made.cells)
     missing = {cell.key for cell, outcome in found.items() if outcome is None}
     waiting = {key: front.pid for front in fronts(store.root) for key in front.cells}
     sight = Sight(store=store, queue=_with_reasons(jobs, missing), waiting=waiting, retry=_retry(asked, store))
