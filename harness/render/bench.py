@@ -10,7 +10,7 @@ import msgspec
 from harness import durable
 from harness.measure.spec import LOOP, Benched, Growth, Met, Timing
 from harness.render.page import Column, Line, Page, Tone
-from harness.render.tried import tried_pages
+from harness.render.tried import STAND_IN, tried_pages
 
 FIGURES = ("MiB saved", "MiB at the peak")
 """Of a timing's figures."""
@@ -83,6 +83,7 @@ def bench_page(benched: Benched) -> Page:
             "network built like it; a verdict is given only as far as the control allows.",
             *_looped(benched),
             *benched.notes,
+            *([STAND_IN] if benched.stand_in else []),
             *([f"Interrupted; not timed: {'; '.join(benched.left)}."] if benched.left else []),
             _where(benched),
         ),

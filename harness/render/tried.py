@@ -43,7 +43,7 @@ def tally(checks: tuple[Check, ...]) -> str:
 
 def _checks(benched: Benched, notes: tuple[str, ...]) -> Page:
     return Page(
-        title=benched.title,
+        title=f"{benched.title}: what holds, what fails, what was left out",
         subtitle=tally(benched.checks),
         group="Section",
         columns=CHECKS,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from harness.measure.spec import Benched
 from harness.render.bench import bench_pages
 from harness.render.page import Line, Page
+from harness.render.tried import tally
 from harness.report.markup import Html, element, joined, slug
 from harness.report.summary import badge
 
@@ -56,14 +57,17 @@ def _bench(benched: Benched, title: str, anchor: str) -> Html:
     tables = [_table(first, title)]
     for page in others:
         tables += [element("h4", page.title), _table(page, f"{title}: {page.title}")]
-    notes = element("ul", *(element("li", note) for page in (first, *others) for note in page.notes), class_="notes")
+    said = dict.fromkeys(note for page in (first, *others) for note in page.notes)
+    notes = element("ul", *(element("li", note) for note in said), class_="notes")
     summary = element("summary", heading, element("span", _tally(benched), class_="tally"))
     short = len(first.lines) <= SHORT
     return element("details", summary, *tables, notes, id=anchor, class_="table", open=short)
 
 
 def _tally(benched: Benched) -> str:
-    """``96 timings: 20 faster, 4 slower``; targets where the bench has some."""
+    """``96 timings: 20 faster, 4 slower``; targets, or what was tried on a GPU, where the bench has some."""
+    if benched.checks:
+        return tally(benched.checks)
     verdicts = [met.verdict for met in benched.targets] or [timing.verdict for timing in benched.timings]
     counts = Counter(verdict for verdict in verdicts if verdict)
     counted = f"{len(benched.targets)} targets" if benched.targets else f"{len(benched.timings)} timings"

@@ -28,9 +28,10 @@ from harness.data.sets.cifar10 import CLASSES
 from harness.jobs.queue import HOME as QUEUE
 from harness.jobs.queue import Array
 from harness.measure.spec import Benched, Setting, Timing
+from harness.measure.tried import Check, Speed
 from harness.plan import Plan, plan
 from harness.process import HOST
-from harness.spec import Cell, Figure
+from harness.spec import Cell, Figure, Recipe
 from harness.store import Store
 from harness.store.claim import Holder
 from harness.store.probes import (
@@ -95,6 +96,7 @@ def build(root: Path) -> None:
     _jobs(Store(STORE), cells)
     Path("results/bench").mkdir(parents=True)
     Path("results/bench/latency-cpu.json").write_bytes(msgspec.json.encode(benched()))
+    Path("results/bench/gpu-one.json").write_bytes(msgspec.json.encode(tried()))
     _data()
     FakeSlurm(Path("slurm").absolute())
     for name in ("home", "temporary"):
@@ -278,6 +280,16 @@ def benched() -> Benched:
         environment={**where, "command": "python -m harness bench latency"},
         when="2026-11-24T10:00:00+00:00",
     )
+
+
+def tried() -> Benched:
+    """On a GPU, whose speeds a dry run goes by."""
+    cell = Cell(method="mpbn", architecture="resnet20", dataset="cifar10", timesteps=2, seed=0, recipe=Recipe(epochs=2))
+    checks = (Check(says="mpbn", outcome="holds", detail="1e-7", section="kernels"),)
+    speeds = (Speed(cell=cell, images_per_second=1000.0),)
+    where = benched().environment | {"device": "NVIDIA One", "command": "make test-gpu"}
+    given = {"bench": "gpu", "title": "On a GPU", "checks": checks, "speeds": speeds, "environment": where}
+    return msgspec.structs.replace(benched(), **given)
 
 
 def _data() -> None:

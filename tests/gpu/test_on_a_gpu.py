@@ -21,7 +21,8 @@ from harness.forecast import gpu as forecast
 from harness.measure import records
 from harness.measure.spec import Benched
 from harness.render.bench import bench_pages
-from harness.render.tried import STAND_IN
+from harness.render.tried import STAND_IN, tally
+from harness.report.benches import benches
 
 pytest.importorskip("triton")
 HERE = Path(__file__).parent
@@ -64,7 +65,10 @@ def test_every_section_runs_without_a_gpu(tried: tuple[Path, Benched]) -> None:
 def test_the_record_says_that_a_processor_stood_in_and_nobody_believes_it(tried: tuple[Path, Benched]) -> None:
     out, record = tried
     assert record.stand_in and forecast.speeds(out) == ()
-    assert all(STAND_IN in page.notes for page in bench_pages(record)[:2])
+    pages = bench_pages(record)
+    assert len(pages) == 3 and all(STAND_IN in page.notes for page in pages)
+    shown = str(benches((record,)))
+    assert shown.count(STAND_IN) == 1 and tally(record.checks) in shown
     page = (out / "gpu-cpu.md").read_text()
     assert STAND_IN in page and "make test-gpu" in page
     told = (out / "gpu-cpu.json").read_text() + page
