@@ -113,9 +113,7 @@ def help_(request: requests.Help) -> int:
 
 
 def version(request: requests.Version) -> int:
-    from harness import __version__
-
-    from harness import environment
+    from harness import __version__, environment
 
     commit = environment.commit()
     say(f"harness {__version__}{f', commit {commit}' if commit else ''}")
