@@ -9,9 +9,9 @@ LEAN := -c constraints.txt -e .
 ARGS ?=
 enough = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	{ echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
-# What every verb imports, as bytecode: uv leaves that to the first start, and where Python may write none, to each.
-compiled = $(BIN)/python -m compileall -q harness baselines \
-	$$($(BIN)/python -c 'import msgspec, rich, typing_extensions as t; print(*msgspec.__path__, *rich.__path__, t.__file__)')
+# What verbs import, as bytecode: uv leaves that to the first start, and where Python is told to write none, to each.
+compiled = $(BIN)/python -m compileall -q harness baselines && PYTHONDONTWRITEBYTECODE= $(BIN)/python -c \
+	'import harness.cli, harness.render.terminal, harness.report.document, harness.render.figures'
 
 .DEFAULT_GOAL := help
 .PHONY: help setup hashes demo test test-all test-slurm test-gpu fuzz lint bench profile scale inventory docs screenshots vouch

@@ -197,7 +197,7 @@ def state(plan: Plan, store: Store) -> State:
 
 def stored_data(store: Store) -> Identify:
     """For showing without the data at hand: the store's official results, where it has some, else its one variant."""
-    return lambda cells: data_of(store.begun)(cells)
+    return lambda cells: data_of(store.cells())(cells)
 
 
 def data_of(begun: Iterable[Cell]) -> Identify:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness import durable, tables
 from harness.errors import UserError
-from harness.plan import plan_cells, state, stored_data
+from harness.plan import data_of, plan_cells, state
 from harness.requests import Export
 from harness.store import Store
 from harness.verbs import elsewhere, session
@@ -27,7 +27,7 @@ def _records(request: Export) -> tuple[list[Path], tuple[UserError, ...]]:
 
     store = Store(request.asked.store)
     if request.asked.targets:
-        plans = session.plans_of(request.asked, store, stored_data(store), tables.load)
+        plans = session.plans_of(request.asked, store, data_of(store.begun), tables.load)
     elif request.format == "latex":
         raise UserError("no table is named", "export --format latex", "type: python -m harness export table1 ...")
     else:

@@ -26,7 +26,7 @@ import msgspec
 
 from harness import durable
 from harness.errors import UserError
-from harness.spec import Cell
+from harness.spec import Cell, Recipe
 from harness.store import claim, index, reading
 from harness.store.probes import FILES, Landscape, Operations, Potentials, Probes
 from harness.store.reading import Unread
@@ -45,6 +45,7 @@ class Store:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
         self._problems: dict[Path, UserError] = {}
+        self._recipes: dict[Recipe, Recipe] = {}
 
     @property
     def problems(self) -> tuple[UserError, ...]:
@@ -285,8 +286,11 @@ class Store:
         seen = index.sign(path) if own else index.NONE
         if (known := self._index.cell(key, seen)) is not None:
             return known
-        cell = self._read(path, reading.CELL)
-        if cell is not None and seen == index.sign(path):  # the same before it was read and after
+        if (cell := self._read(path, reading.CELL)) is None:
+            return None
+        recipe = self._recipes.setdefault(cell.recipe, cell.recipe)  # a hundred thousand cells have few
+        cell = msgspec.structs.replace(cell, recipe=recipe)
+        if seen == index.sign(path):  # the same before it was read and after
             self._index.note_cell(key, seen, cell)
         return cell
 

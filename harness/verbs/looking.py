@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.errors import UserError
-from harness.plan import state, stored_data
+from harness.plan import data_of, state
 from harness.requests import Asked
 from harness.store import Store
 from harness.verbs import elsewhere
@@ -14,7 +14,7 @@ def look(asked: Asked, load: Load) -> Seen:
     """Raises UserError."""
     store = Store(asked.store)
     missing: dict[str, UserError] = {}
-    identify = at_hand(asked.data, store, missing) if asked.data else stored_data(store)
+    identify = at_hand(asked.data, store, missing) if asked.data else data_of(store.begun)
     plans = plans_of(asked, store, identify, load)
     states = tuple(state(plan, store) for plan in plans)
     problems = (*store.problems, *elsewhere.told(asked, plans, store))

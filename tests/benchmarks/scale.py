@@ -98,6 +98,7 @@ def main(folder: Path, out: Path) -> None:
     from harness import environment
 
     costs = []
+    assert not (folder / "runs").exists(), "it grows from nothing"
     for results in SIZES:
         extend(folder / "runs", results)
         for verb in VERBS:
