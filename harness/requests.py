@@ -229,6 +229,7 @@ class Bench:
     """Which of its architectures, widths, ..., where not all."""
     rounds: int | None = None
     threads: int = 1
+    plugin: tuple[str, ...] = ()
     out: Path = Claims.bench
     format: str = "terminal"
     words: tuple[str, ...] = ()

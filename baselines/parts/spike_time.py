@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.parts import carried
+from baselines.parts.elementary import exponential
 from baselines.parts.neurons import Place
 from baselines.parts.thresholds import Learned
 
@@ -32,6 +34,10 @@ def weighted(x: Tensor, weight: Tensor) -> Tensor:
     return _Weighted.apply(x, weight)  # type: ignore[return-value]
 
 
+ABNORMAL, UNDERFLOWS = 88, 104
+"""The first whole numbers of which exp(-Δt) is a few of the smallest floats, 2^-149, and none, in float32."""
+
+
 class SpikeTimed(Learned):
     """z' = V₀ z / V; the spike's gradient is α exp(-Δt)^β / V, Δt steps after the neuron's last spike.
 
@@ -45,8 +51,16 @@ class SpikeTimed(Learned):
         self.requires_grad_(False)
 
     def forward(self, z: Tensor, a: Tensor) -> Tensor:
-        faded = torch.exp(-a.float()).pow(self.beta) * self.alpha * (a > 0)
-        return weighted(self.v_th * z / self.value(), faded.to(z.dtype))
+        return weighted(self.v_th * z / self.value(), self._faded(a).to(z.dtype))
+
+    @torch.no_grad()
+    def _faded(self, a: Tensor) -> Tensor:
+        if a.dtype != torch.float32:
+            return torch.exp(-a.float()).pow(self.beta) * self.alpha * (a > 0)
+        smallest = exponential(149 * math.log(2) - a.clamp(ABNORMAL, UNDERFLOWS - 1))  # how many of them exp(-Δt) is
+        off = torch.round(smallest) / smallest - 1
+        log = off * (1 - off * (1 / 2 - off * (1 / 3 - off * (1 / 4))))  # of 1 + off
+        return exponential((log - a) * self.beta) * self.alpha * ((a > 0) & (a < UNDERFLOWS))
 
     @torch.no_grad()
     def remember(self, a: Tensor, s: Tensor) -> Tensor:
@@ -97,10 +111,10 @@ class Delay(nn.Module):
         self.timesteps = timesteps
 
     def forward(self, s: Tensor) -> Tensor:
-        steps = s.unflatten(0, (carried.steps(self.timesteps), -1))
+        steps = s.unflatten(0, (carried.steps(self.timesteps), -1)).unbind()
         (before,) = carried.recall(self) or (torch.zeros_like(steps[0]),)
         carried.remember(self, steps[-1])
-        return torch.cat([before[None], steps[:-1]]).flatten(0, 1)
+        return torch.cat([before, *steps[:-1]])
 
 
 @dataclass(frozen=True)

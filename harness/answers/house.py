@@ -43,8 +43,10 @@ def new(request: requests.New) -> int:
 
 def bench(request: requests.Bench) -> int:
     from harness.measure import bench as measure
+    from harness.plugins import load_plugins
     from harness.render.bench import bench_pages, write
 
+    load_plugins(request.plugin)
     if request.bench.endswith(".json"):  # a record: told and drawn again, nothing is timed
         path, done = Path(request.bench), measure.read(Path(request.bench))
     else:

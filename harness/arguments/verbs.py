@@ -318,7 +318,11 @@ VERBS = {
     ),
     "merge": _verb(requests.Merge, "take over the results of another store", groups.store, _merge),
     "bench": _verb(
-        requests.Bench, "what a network costs, side by side with what it is held against", groups.format, _bench
+        requests.Bench,
+        "what a network costs, side by side with what it is held against",
+        groups.format,
+        groups.plugin,
+        _bench,
     ),
     "doctor": _verb(requests.Doctor, "what this machine can run, what is missing, what to type", groups.where),
     "check": _verb(

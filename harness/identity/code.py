@@ -44,12 +44,21 @@ def code_of(cell: Cell, unvouched: vouched.Unvouched = vouched.unvouched) -> Cod
     own, modules = _of_a_user(cell)
     parts = {
         "own": own,
-        "files": sorted((sources.stable(m), sources.digest(m, f)) for m, f in sources.closure(modules).items()),
+        "files": _files(modules),
         "edited": unvouched([*_entries(cell), *modules]),
     }
     told = json.dumps(parts, sort_keys=True) if any(parts.values()) else ""
     numerics = vouched.numerics([cell.method, cell.architecture, cell.dataset])
     return Code(sources.hash_of(told.encode()) if told else "", numerics)
+
+
+def source_of(method: str) -> str:
+    """Hash of a user's method, its value and all the code behind it; empty for one of this project's own."""
+    if (brought := plugins.find("method", method)) is None:
+        return ""
+    modules = set(brought.modules)
+    value = describe(brought.value, modules)
+    return sources.hash_of(json.dumps([value, _files(modules)], sort_keys=True).encode())
 
 
 def whole(cell: Cell) -> str:
@@ -65,6 +74,10 @@ def prove(cell: Cell) -> None:
     edited = ", ".join(vouched.unvouched(_entries(cell)))
     what = f"the code here is {_told(here)}{f' ({edited})' if edited else ''}, the key names {_told(named)}"
     raise UserError(what, f"{cell.key} {cell.label}", "plan again: run; or give the --plugin it was planned with")
+
+
+def _files(modules: set[str]) -> list[tuple[str, str]]:
+    return sorted((sources.stable(m), sources.digest(m, f)) for m, f in sources.closure(modules).items())
 
 
 def _told(code: Code) -> str:

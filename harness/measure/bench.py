@@ -14,6 +14,7 @@ import baselines
 from harness import checks, durable, environment, tables
 from harness.decode import decode
 from harness.errors import UserError, did_you_mean
+from harness.identity.code import source_of
 from harness.measure import records, unfinished
 from harness.measure.spec import Bench, Benched, Growth, Latency, Overhead, Timing, Training
 from harness.measure.targets import met
@@ -45,6 +46,7 @@ def _check(bench: Bench, file: str) -> Iterator[UserError]:
     yield from checks.name(bench.name, file)
     yield from _check_sizes(bench, file)
     yield from _check_subjects(bench, file)
+    yield from _check_names(bench, file)
     if not isinstance(bench, Training):
         return
     for number, grid in enumerate(bench.growth, start=1):
@@ -66,6 +68,19 @@ def _check_subjects(bench: Bench, file: str) -> Iterator[UserError]:
             if name not in known:
                 advice = did_you_mean(name, known) if known else "of `overhead` alone a grid has its own `subject`"
                 yield UserError(f"no subject `{name}`", f"{file}: grid {number}", advice)
+
+
+def _check_names(bench: Bench, file: str) -> Iterator[UserError]:
+    for number, grid in enumerate((*bench.grid, *getattr(bench, "growth", ())), start=1):
+        named = {"architecture": grid.architecture, "method": [method for method in grid.method if method]}
+        yield from _unknown(named, f"{file}: grid {number}")
+
+
+def _unknown(named: Mapping[str, Iterable[str]], where: str) -> Iterator[UserError]:
+    for kind, known in (("architecture", baselines.ARCHITECTURES), ("method", baselines.METHODS)):
+        for name in named.get(kind, ()):
+            if name not in known:
+                yield UserError(f"unknown {kind} `{name}`", where.format(kind), did_you_mean(name, known))
 
 
 def _check_sizes(bench: Bench, file: str) -> Iterator[UserError]:
@@ -90,6 +105,8 @@ def narrowed(bench: Bench, wanted: Mapping[str, tuple], rounds: int | None) -> B
     where a size is given, since it needs several. Raises UserError.
     """
     given = {name: values for name, values in wanted.items() if values}
+    for problem in _unknown(given, "--{}"):
+        raise problem
     if "method" in given and not isinstance(bench, Training):
         bench = _of_methods(bench, given.pop("method"))
     again = {} if rounds is None else {"rounds": rounds}
@@ -144,7 +161,7 @@ def run(
         title=bench.title,
         rounds=bench.rounds,
         timings=(),
-        environment=environment.describe() | {"neurons": kernels.state(device)},
+        environment=environment.describe() | {"neurons": kernels.state(device)} | _of_a_user(bench),
         when=_now(),
         notes=(*bench.notes, *(measure.remarks(bench) if isinstance(bench, Overhead) else ())),
         left=tuple(piece.title for piece in pieces),
@@ -164,6 +181,14 @@ def run(
     targets = bench.target if isinstance(bench, Training) else ()
     judged = met(targets, done.timings, threads if device.type == "cpu" else None)
     return msgspec.structs.replace(done, targets=tuple(judged), asked=None)
+
+
+def _of_a_user(bench: Bench) -> dict[str, dict[str, str]]:
+    """Their methods, each with the hash of its code: what is gone on with must be the same."""
+    named = {each if isinstance(each, str) else each.method for each in getattr(bench, "subject", ())}
+    named |= {method for grid in bench.grid for method in grid.method}
+    found = {method: source for method in sorted(named) if (source := source_of(method))}
+    return {"methods": found} if found else {}
 
 
 def _gone_on_with(new: Benched, bench: Bench, out: Path, tell: Callable[[str], None]) -> Benched:

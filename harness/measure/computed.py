@@ -20,17 +20,23 @@ NONE, RECORDED = "no neurons", "kernel of its own loop"
 
 
 def computed_by(step: Callable[[], object]) -> str:
-    """``19 × fused CPU kernel``, ``17 × Python loop, 2 × Triton kernel``: how many layers, by what."""
+    """``19 × fused CPU kernel``, ``17 × Python loop (WHY), 2 × Triton kernel``: how many layers, by what."""
     seen: dict[nn.Module, str] = {}
-    run, loop, computed = dispatch.run, SpikingNeuron.loop, layers._computed
+    run, loop, computed, serve = dispatch.run, SpikingNeuron.loop, layers._computed, layers.serve
 
     def running(backend: Backend, layer: SpikingNeuron, x: Tensor) -> Tensor:
         seen[layer] = backend.NAME
         return run(backend, layer, x)
 
     def looping(layer: SpikingNeuron, x: Tensor) -> Tensor:
-        seen[layer] = LOOP
+        seen[layer] = seen.get(layer, LOOP)
         return loop(layer, x)
+
+    def serving(layer: Any, x: Tensor) -> layers.Served | None:
+        served = serve(layer, x)
+        if served is not None and served.refused:
+            seen[neurons_of(layer)] = f"{LOOP} ({served.refused})"
+        return served
 
     def computing(served: layers.Served, layer: Any, x: Tensor) -> Tensor:
         s = computed(served, layer, x)
@@ -41,6 +47,7 @@ def computed_by(step: Callable[[], object]) -> str:
         patch.object(dispatch, "run", running),
         patch.object(SpikingNeuron, "loop", looping),
         patch.object(layers, "_computed", computing),
+        patch.object(layers, "serve", serving),
     ):
         step()
     return ", ".join(f"{count} × {name}" for name, count in Counter(seen.values()).most_common()) or NONE

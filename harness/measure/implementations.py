@@ -26,7 +26,7 @@ from baselines.parts.rectifier import Rectifier
 from baselines.parts.surrogates import Surrogate
 from harness.measure.memory import MIB, peak_bytes, saved_bytes
 from harness.measure.networks import CLASSES, noise, shape_of
-from harness.measure.released import released
+from harness.measure.released import leaky, released
 from harness.measure.spec import Setting
 
 
@@ -138,8 +138,8 @@ def _rectified(method: Method) -> Method:
 
 
 def _jelly(method: Method) -> Method:
-    neuron = method.neuron
-    jelly = JellyNeuron(neuron.charge.tau, neuron.v_th, not isinstance(neuron.normalise, NoNorm))  # type: ignore[attr-defined]
+    neuron = leaky(method)
+    jelly = JellyNeuron(neuron.charge.tau, neuron.v_th, not isinstance(neuron.normalise, NoNorm))  # type: ignore[union-attr]
     return replace(method, neuron=jelly)  # type: ignore[arg-type]
 
 

@@ -15,19 +15,30 @@ import torch
 from torch import Tensor, nn
 
 from baselines.method import Method, Shape
+from baselines.parts.neurons import HardReset, Leak, Neuron
 from baselines.parts.normalisations import BatchNorm
 from baselines.parts.potential import ChannelMPBN, NoNorm
 from baselines.parts.surrogates import STE, Surrogate, Tanh
+from baselines.parts.thresholds import Constant
 
 
 def released(method: Method) -> Method:
     """`method` with the parts below. Raises TypeError for one that the released code cannot build."""
-    neuron = method.neuron
+    neuron = leaky(method)
     if type(method.normalisation) is not BatchNorm or not isinstance(neuron.normalise, NoNorm | ChannelMPBN):
         raise TypeError("the released code has a plain BN after convolutions, and MPBN a channel or none")
     normalised = isinstance(neuron.normalise, ChannelMPBN)
-    steps = StepByStep(neuron.charge.tau, neuron.v_th, normalised)  # type: ignore[attr-defined]
+    steps = StepByStep(neuron.charge.tau, neuron.v_th, normalised)  # type: ignore[union-attr]
     return replace(method, normalisation=NormOverTime(), neuron=steps)  # type: ignore[arg-type]
+
+
+def leaky(method: Method) -> Neuron:
+    """Its neuron. Raises TypeError for one with parts that a released or a foreign neuron does not have."""
+    neuron = method.neuron
+    plain = isinstance(neuron, Neuron) and type(neuron.charge) is Leak and type(neuron.reset) is HardReset
+    if not plain or type(neuron.threshold) is not Constant:  # type: ignore[union-attr]
+        raise TypeError("it knows leaky neurons with a hard reset and a constant threshold alone")
+    return neuron  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,12 @@ def _growth(grid: Grid, bench: Training, device: torch.device, tell: Tell) -> It
 def _is_here(name: str, method: str, architecture: str, tell: Tell) -> bool:
     try:
         small = Setting(method=method, architecture=architecture, width=0.0625, timesteps=2, batch=2)
-        Stepper(name, small, torch.device("cpu"))()
+        step = Stepper(name, small, torch.device("cpu"))
+    except TypeError as error:
+        tell(f"{method} without {name}: {error}")
+        return False
+    try:
+        step()
     except ImportError as error:
         tell(f"without {name}: {error}")
         return False

@@ -46,6 +46,28 @@ def told(z: Tensor, v_th: float, place: str = "map") -> list[Moments]:
     return tape
 
 
+@pytest.mark.parametrize("wanted", ["mean", "var", "both"])
+def test_moments_are_those_of_autograd_in_float64(wanted: str) -> None:
+    """Far from the threshold too, where sums of squares alone would leave little of a variance."""
+    torch.manual_seed(0)
+    near = torch.randn(24, 5, 8, 8).contiguous(memory_format=torch.channels_last)
+    for z in (near, near + 30.0):
+        found, gradients = [], []
+        for x in (z.clone().requires_grad_(), z.double().requires_grad_()):
+            var, mean = torch.var_mean(x - 0.5, (0, 2, 3), correction=0)
+            if x.dtype == torch.float32:
+                with moments.written_to(tape := list[Moments]()):
+                    moments.tell(x, 0.5, "map")
+                mean, var = tape[0].mean, tape[0].var
+            read = {"mean": (mean,), "var": (var,), "both": (mean, var)}[wanted]
+            found.append([each.detach().double() for each in (mean, var)])
+            scales = torch.arange(1.0, 6.0, dtype=x.dtype)
+            gradients.append(torch.autograd.grad(sum((each * scales).sum() for each in read), x)[0].double())  # type: ignore[arg-type]
+        for ours, exact in zip(*found, strict=True):
+            assert torch.allclose(ours, exact, rtol=1e-6, atol=1e-6)
+        assert float((gradients[0] - gradients[1]).abs().max()) <= 1e-6 * max(float(gradients[1].abs().max()), 1e-3)
+
+
 def test_im_loss_of_one_layer() -> None:
     """A mean of 0.35 where 0.25 is wanted: 0.01, and 0.2 / n for each of n = 4 potentials."""
     z = torch.tensor([0.1, 0.2, 0.4, 0.7]).view(4, 1, 1, 1).requires_grad_()

@@ -24,7 +24,7 @@ from baselines.parts.leak_corrected import WhereFired
 from baselines.parts.neurons import LIF, Fire, HardReset, Leak, Neuron, SoftReset, SpikingNeuron
 from baselines.parts.potential import ChannelMPBN
 from baselines.parts.rectifier import Rectified as ReLU
-from baselines.parts.spike_time import Through
+from baselines.parts.spike_time import Delay, Through
 
 pytestmark = pytest.mark.skipif(compiled.library() is None, reason="no C compiler here")
 SHAPES = [(5, 7, 6), (16, 4, 4), (70, 2, 3), (37, 1, 1), (1, 4, 4), (600, 1, 1)]
@@ -265,6 +265,47 @@ def test_a_product_under_autocast_stays_in_the_loop() -> None:
         found = layers.serve(layer, x)
         assert found is not None and "autocast" in found.refused
         assert torch.equal(layer(x), layer.loop(x))
+
+
+class Halved(nn.Module):
+    """Of the first step's spikes."""
+
+    def forward(self, s: Tensor) -> Tensor:
+        first, *others = s.unflatten(0, (3, -1)).unbind()
+        return torch.cat([first * 0.5, *others])
+
+
+def test_steps_of_which_some_are_spikes_are_no_bytes() -> None:
+    x = currents((3, 4, 4), 3)
+    layer = Followed(replace(LIF, strict=False).build((3, 4, 4), 3, surrogates.STE()), Halved())
+    same_as_loop(layer, x)
+    assert not hasattr(layer(x), "as_bytes")
+    whole = Followed(replace(LIF, strict=False).build((3, 4, 4), 3, surrogates.STE()), Delay(3))
+    same_as_loop(whole, x)
+    y = whole(x)
+    assert torch.equal(y.as_bytes.float(), y) and y.any()
+
+
+@pytest.mark.parametrize(
+    "charge",
+    [
+        lambda v, x: v + torch.round(x * 3),
+        lambda v, x: v + x.detach().to(torch.int32).to(torch.float32),
+        lambda v, x: v + x * (x.detach().abs() + 1).view(torch.int32).to(torch.float32),
+        lambda v, x: v + x * (x.detach().round() * 2.0**23 + 127 * 2.0**23).to(torch.int32).view(torch.float32),
+    ],
+    ids=["rounded", "cut", "bits", "of bits"],
+)
+def test_numbers_by_their_bits(charge: object) -> None:
+    same_as_loop(replace(LIF, charge=Charge(charge)).build((6, 3, 3), 2, surrogates.STE()), currents((6, 3, 3), 2))
+
+
+def test_nothing_is_computed_of_integers() -> None:
+    """Which C would turn into floats sooner than torch does."""
+    charge = Charge(lambda v, x: v + x * (x.detach().to(torch.int32) * 3).to(torch.float32))
+    layer = replace(LIF, charge=charge).build((3, 4, 4), 2, surrogates.STE())
+    found = layers.serve(layer, currents((3, 4, 4), 2))
+    assert found is not None and "int32 between two kernels" in found.refused
 
 
 def test_what_changes_between_two_calls_is_seen() -> None:

@@ -33,10 +33,16 @@ C = {
     "not": "!{0}",
     "where": "{0} ? {1} : {2}",
     "float": "(float){0}",
+    "int": "(int){0}",
+    "round": "rintf({0})",
+    "bits": "bits_of({0})",
+    "of bits": "float_of({0})",
 }
 """An expression of each, in C; {0} is the first operand."""
 LOGICAL = {"gt", "ge", "lt", "le", "eq", "ne", "and", "or", "xor", "not"}
 """Of truth values."""
+INTEGER = {"int", "bits"}
+"""Of 32 bits, of which nothing is computed: they become floats again."""
 
 Make = Callable[..., Any]
 """(name, operands...) -> the operand that is the result; a number is an operand too."""
@@ -108,6 +114,7 @@ RULES: dict[Any, Rule] = {
     aten.neg.default: _plain("neg"),
     aten.abs.default: _plain("abs"),
     aten.sqrt.default: _plain("sqrt"),
+    aten.round.default: _plain("round"),
     aten.pow.Tensor_Scalar: _power,
     aten.clamp.default: _clamp,
     aten.clamp_min.default: _at_least,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from baselines.kernels.traced.arithmetic import CONSTANT, LOGICAL, RULES, SAME, aten
+from baselines.kernels.traced.arithmetic import CONSTANT, INTEGER, LOGICAL, RULES, SAME, aten
 from baselines.kernels.traced.recorded import Form, Node, Recording, Value
 
 UNIT, CHANNEL, FRAME = 0, 1, 2
@@ -82,6 +82,14 @@ class Lanes:
         expression = self.expressions[number]
         return self.logical(expression.operands[1]) if expression.name == "where" else expression.name in LOGICAL
 
+    def binary(self, number: int) -> bool:
+        """Whether a float is 0 or 1: a truth value as one, or that very number."""
+        name, operands, of = self.expressions[number]
+        return (name == "float" and self.logical(operands[0])) or (name == "number" and of[0] in (0.0, 1.0))
+
+    def integer(self, number: int) -> bool:
+        return self.expressions[number].name in INTEGER
+
     # --- tensors
 
     def steps_of(self, number: int | None) -> int | None:
@@ -138,9 +146,20 @@ class Lanes:
         lanes, kind = self.lanes[given.number], self.domain_of(given.number)
         if name in SAME and kind == self.domain_of(out) and len(lanes) == (self.steps_of(out) or 1):
             return [lanes]
-        if name is aten._to_copy.default and out is not None and self.forms[out].dtype == torch.float32:
-            return [tuple(self.make("float", e) if self.logical(e) else e for e in lanes)]
+        if name in (aten._to_copy.default, aten.view.dtype) and out is not None:
+            return self._converted(name is aten.view.dtype, lanes, self.forms[out].dtype)
         return self._chosen(node, given.number, lanes) if kind == FRAME else None
+
+    def _converted(self, by_bits: bool, lanes: tuple[int, ...], dtype: torch.dtype) -> list[tuple[int, ...]] | None:
+        """From one type to another."""
+        integer, logical = self.integer(lanes[0]), self.logical(lanes[0])
+        if dtype == torch.float32:
+            name = "of bits" if by_bits and integer else "float" if integer or logical else ""
+        elif dtype == torch.int32 and not integer and not logical:
+            name = "bits" if by_bits else "int"
+        else:
+            return None
+        return [tuple(self.make(name, lane) if name else lane for lane in lanes)]
 
     def _kind(self, value: Value) -> int | None:
         return self.domain_of(value.number) if value.number in self.lanes else None
@@ -190,6 +209,8 @@ class Lanes:
             small = domain != FRAME
             operands = [self._small(part) if small else self._operand(phase, part, t) for part in node.args]
             if any(o is None and part is not None for o, part in zip(operands, node.args, strict=True)):
+                return None
+            if any(isinstance(o, int) and self.integer(o) for o in operands):
                 return None
             lane = rule(self.make, *operands, **node.kwargs)
             if lane is None:

@@ -211,6 +211,11 @@ class Lowering(Lanes):
             here.levels[number] = level
         return here.levels[number]
 
+    def writes(self, number: int) -> bool:
+        """Whether kernels of the way forward write this very value of frames, where it is to lie."""
+        written = self.root(number) == number and number in self.phases[FORWARD].written
+        return written and lies_as_channels_last(self.forms[number])
+
     # --- kernels
 
     def _domain_at(self, number: int, place: Place) -> int:

@@ -37,10 +37,10 @@ class Program:
         spikes = recording.outputs[0]
         self.bytes: int | None = None
         steps = lowering.steps_of(spikes) or 0
-        wanted = frozenset(Place(spikes, t) for t in range(steps))
+        self.binary = lowering.writes(spikes) and all(map(lowering.binary, lowering.lanes[spikes]))
+        wanted = frozenset(Place(spikes, t) for t in range(steps)) if self.binary else frozenset()
         self.phases: list[list[Call | Step]] = []
         texts: dict[str, str] = {}
-        packed = 0
         for phase in (FORWARD, BACKWARD):
             scheduled: list[Call | Step] = []
             for each in lowering.schedule(phase):
@@ -48,10 +48,8 @@ class Program:
                     scheduled.append(each)
                     continue
                 made = written(lowering, each, wanted if phase == FORWARD else frozenset())
-                packed += len(made.bytes)
                 scheduled.append(Step(made, texts.setdefault(made.text, f"kernel{len(texts)}")))
             self.phases.append(scheduled)
-        self.binary = packed == steps
         self.buffers = [list(each.buffers) for each in lowering.phases]
         self.kept = lowering.kept()
         self.text = HEAD + "".join(text.replace("NAME", name, 1) for text, name in texts.items())

@@ -184,6 +184,7 @@ def _back(recorder: _Recorder, outputs: Sequence[Tensor], wanted: Sequence[bool]
     ]
     del recording.nodes[recording.turn :]  # the making of the tangents
     recording.tangents = [None if tangent is None else recorder.name(tangent) for tangent in tangents]
+    recording.gradients = [None] * len(given)
     reached = [(y, tangent) for y, tangent in zip(outputs, tangents, strict=True) if tangent is not None]
     asked = [tensor for tensor in given if tensor.requires_grad]
     if reached:

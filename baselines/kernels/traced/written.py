@@ -22,6 +22,20 @@ HEAD = r"""
 #endif
 typedef const float *const *From;
 
+static inline int bits_of(float x)
+{
+    int bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float float_of(int bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
 static void narrow(unsigned char *restrict b, const float *restrict s, long n)
 {
     for (long i = 0; i < n; i++) b[i] = (unsigned char)s[i];
@@ -105,18 +119,19 @@ class _Writing:
             if math.prod(self.lowering.forms[of[0]].shape[-3:]) == 1:
                 return self.scalars.setdefault(place, f"scalar{len(self.scalars)}")
             return self.columns.setdefault(place, f"column{len(self.columns)}[i]")
-        kind, made = "int" if self.lowering.logical(number) else "float", f"e{len(self.lines)}"
+        whole = self.lowering.logical(number) or self.lowering.integer(number)
+        kind, made = "int" if whole else "float", f"e{len(self.lines)}"
         self.lines.append(f"const {kind} {made} = {C[name].format(*(self.names[operand] for operand in operands))};")
         return made
 
 
 def written(lowering: Lowering, kernel: Kernel, spikes: frozenset[Place]) -> Written:
-    """`spikes`: what is stored as bytes too where it is a truth value."""
+    """`spikes`: what is stored as bytes too."""
     writing, stores, packed = _Writing(lowering, kernel), list[Place](), dict[int, Place]()
     for number, places in kernel.stores.items():
         for place in places:
             writing.lines.append(f"out{len(stores)}[i] = {writing.names[number]};")
-            if place in spikes and lowering.expressions[number].name == "float":
+            if place in spikes:
                 packed[len(stores)] = place
             stores.append(place)
     loads, scalars, columns = (tuple(each) for each in (writing.loads, writing.scalars, writing.columns))
