@@ -26,7 +26,7 @@ from harness import environment  # noqa: E402
 
 SECONDS = 470
 """Of the eight minutes; what is written at the end wants the rest."""
-NO_GPU = 2
+NO_GPU, INTERRUPTED = 2, 130
 COMMAND = "make test-gpu"
 
 
@@ -41,7 +41,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0: nothing fails; 1: something does; 2: there is no GPU."""
+    """0: nothing fails; 1: something does; 2: there is no GPU; 130: interrupted."""
     asked = parsed(arguments)
     if not asked.stand_in and not environment.gpus():
         sys.stderr.write(f"no GPU here; type {COMMAND} ARGS=--stand-in to see that all of it runs, on the processor\n")
@@ -51,20 +51,26 @@ def main(arguments: Sequence[str]) -> int:
     from gpu import book, sections  # late: they bring torch
 
     wanted = sections.chosen(asked.only)
-    if isinstance(wanted, str):
-        sys.stderr.write(f"{wanted}\n")
+    if why := wanted if isinstance(wanted, str) else sections.unable(asked.stand_in):
+        sys.stderr.write(f"{why}\n")
         return NO_GPU
+    kept = book.Book(asked.out or (None if asked.stand_in else ROOT / "results" / "bench"), asked.stand_in)
     with tempfile.TemporaryDirectory() as scratch:
-        kept = book.Book(asked.out or (None if asked.stand_in else ROOT / "results" / "bench"), asked.stand_in)
-        for section in wanted:
-            kept.add(sections.run(section, asked.stand_in, asked.short, until, Path(scratch)))
-            sys.stderr.write(f"{kept.said}\n")
+        try:
+            for section in wanted:
+                kept.add(sections.run(section, asked.stand_in, asked.short, until, Path(scratch)))
+                sys.stderr.write(f"{kept.said}\n")
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted; the sections that ended are kept\n")
+            kept.close(sys.stdout)
+            return INTERRUPTED
     return kept.close(sys.stdout)
 
 
 def prepare(stand_in: bool) -> None:
     """What is read when torch, cuBLAS or Triton are imported."""
     os.environ.setdefault(environment.COMMAND, COMMAND)
+    os.environ.pop("BASELINES_BACKEND", None)  # each section has what a run would have
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # so that what imports torch may ask for a GPU
     if stand_in:

@@ -98,6 +98,13 @@ def chosen(only: str | None) -> list[Section] | str:
     return [known[name] for name in names]
 
 
+def unable(stand_in: bool) -> str:
+    """Why this torch cannot use the GPU that is there; empty where it can."""
+    if stand_in or torch.version.cuda is not None or torch.version.hip is not None:
+        return ""
+    return "this torch came without CUDA; type rm -r .venv; make setup (without UV_TORCH_BACKEND=cpu)"
+
+
 def run(section: Section, stand_in: bool, short: bool, until: float, scratch: Path) -> Done:
     """As long as it may, and as there is time; what it found before it died counts."""
     begin = time.monotonic()
@@ -112,7 +119,11 @@ def run(section: Section, stand_in: bool, short: bool, until: float, scratch: Pa
         child = os.fork()
     if child == 0:
         os._exit(_in_a_process(section, place, file, log))
-    why = _ended(child, until + GRACE)
+    try:
+        why = _ended(child, until + GRACE)
+    except KeyboardInterrupt:
+        _kill(child)
+        raise
     kept = msgspec.json.decode(file.read_bytes(), type=Kept) if file.exists() else Kept()
     if why:
         words = unplaced(" ".join(log.read_text(errors="replace").split()))[-LAST_WORDS:] if log.exists() else ""
@@ -130,11 +141,17 @@ def _ended(child: int, until: float) -> str:
             code = os.waitstatus_to_exitcode(status)
             return "" if code == 0 else f"ended by signal {-code}" if code < 0 else f"ended with code {code}"
         if time.monotonic() > until:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+            _kill(child)
             return KILLED
         time.sleep(0.05)
+
+
+def _kill(child: int) -> None:
+    """And all that it began; by itself too, for it may not lead a group of its own yet."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
 
 
 def _in_a_process(section: Section, place: Place, file: Path, log: Path) -> int:

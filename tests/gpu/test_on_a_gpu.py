@@ -31,8 +31,7 @@ QUICK = [s.name for s in sections.SECTIONS if not s.name.startswith("spikingjell
 
 def standing_in(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(HERE / "run.py"), "--stand-in", "--out", str(out), "--seconds", "3000", *arguments]
-    environ = {name: value for name, value in os.environ.items() if name != "BASELINES_BACKEND"}
-    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=3000)
+    return subprocess.run(command, capture_output=True, text=True, timeout=3000)
 
 
 def whole(out: Path, done: subprocess.CompletedProcess[str], names: list[str]) -> Benched:
@@ -112,6 +111,25 @@ def test_where_there_is_no_gpu_it_says_what_to_type(
     assert capsys.readouterr().err == (
         "no GPU here; type make test-gpu ARGS=--stand-in to see that all of it runs, on the processor\n"
     )
+
+
+def test_a_torch_without_cuda_is_told_before_anything_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sections.torch.version, "cuda", None)
+    assert sections.unable(stand_in=False).startswith("this torch came without CUDA; type ")
+    assert sections.unable(stand_in=True) == ""
+
+
+def test_an_interrupted_section_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(child: int, until: float) -> str:
+        children.append(child)
+        raise KeyboardInterrupt
+
+    children: list[int] = []
+    monkeypatch.setattr(sections, "_ended", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ended(tmp_path, hangs)
+    with pytest.raises(ProcessLookupError):
+        os.kill(children[0], 0)
 
 
 def test_a_section_that_is_not_there_is_named_with_the_nearest() -> None:
