@@ -158,7 +158,7 @@ def _lay_out(figure: Figure) -> None:
     """As `savefig` does before it draws, by drawing all of it once for nothing, which is left out here."""
     FigureCanvasSVG(figure)
     figure.dpi = DOTS
-    if (engine := figure.get_layout_engine()) is not None:
+    if figure.axes and (engine := figure.get_layout_engine()) is not None:
         engine.execute(figure)
     figure.set_layout_engine("none")
 

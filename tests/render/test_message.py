@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +64,15 @@ def test_no_text_runs_out_of_a_picture() -> None:
     picture.draw_without_rendering()
     for text in picture.texts:
         assert text.get_window_extent().x1 <= picture.bbox.x1, text.get_text()
+
+
+def test_a_picture_of_the_page_is_the_one_that_matplotlib_saves() -> None:
+    plan = planned_figure("inflation", "cpu")
+    twice = io.BytesIO()
+    with look.style.context(["default", look.STYLE]):
+        picture = figures.draw(plan, outcomes(plan))[0]
+        picture.savefig(twice, format="svg", dpi=300, metadata={"Date": None, "Title": "One"})
+    assert look.svg(figures.draw(plan, outcomes(plan))[0], "One") == twice.getvalue().decode()
 
 
 def test_the_papers_number_is_a_line_where_it_can_be_compared() -> None:

@@ -13,7 +13,7 @@ import pytest
 from outcomes import proof
 from stand_in import make_cell, make_result
 
-from harness.store import Store
+from harness.store import Store, plausible
 from harness.store.probes import QUANTILES, Landscape, LayerStep, LayerThresholds, LossCurve, Potentials, Spread
 from harness.store.result import LayerCheck, Result
 
@@ -105,6 +105,15 @@ def test_a_text_that_looks_like_a_name_is_no_second_one(store: Store) -> None:
     told = {"command": 'python "best_epoch" \\ "proofs"', "best_epoch": "_accuracy"}
     assert store.write_result(msgspec.structs.replace(make_result(cell, proofs=1), environment=told))
     assert store.result(cell) is not None and not store.problems
+
+
+def test_a_record_of_an_older_version_is_not_parsed_in_python(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is most of what reading it would take."""
+    told = json.loads(file(store).read_bytes())
+    del told["pixels"]
+    file(store).write_bytes(msgspec.json.encode(told))
+    monkeypatch.setattr(plausible.json, "loads", None)
+    assert store.result(make_cell(epochs=EPOCHS)) is not None
 
 
 def test_a_proof_that_did_not_pass_may_say_why(store: Store) -> None:
