@@ -54,8 +54,10 @@ def _leading(found: Sequence[Lead]) -> Iterator[str]:
         pairs.setdefault((lead.left, lead.right), []).append(lead)
     if len(pairs) > FEW:
         ahead = sum(lead.mean > 0 for lead in found)
-        left = _listed(list(dict.fromkeys(lead.left for lead in found)))
-        yield f"{left} leads in {ahead} of {len(found)} comparisons at equal settings; {_told(found)}"
+        left = list(dict.fromkeys(lead.left for lead in found))
+        verb = "lead" if len(left) > 1 else "leads"
+        many = f"{ahead} of {len(found)} comparisons at equal settings"
+        yield f"{_listed(left)} {verb} in {many}; {_told(found)}"
         return
     for (left, right), its in pairs.items():
         yield f"{left} {_by(right, its)}; {_told(its)}"

@@ -56,6 +56,12 @@ def test_one_that_they_show_too() -> None:
     assert "leads baseline in 1 of 2 settings (−10.03 to +10.00 points)" in table_answer(plan, outcomes(plan, mixed))
 
 
+def test_of_many_pairs_their_number_is_told() -> None:
+    plan = planned("table2", "smoke")
+    told = table_answer(plan, outcomes(plan, {line.number: (80.0 + line.number,) * 3 for line in plan.lines}))
+    assert "MPBN, InfLoR-SNN, RecDis-SNN style and Real Spike lead in 12 of 15 comparisons at equal settings; " in told
+
+
 def test_p_is_corrected_for_all_that_is_told_together() -> None:
     plan = planned()
     found = leads([(plan, outcomes(plan, CLEARLY))])
