@@ -61,10 +61,12 @@ class Plan:
     lines: tuple[Line, ...]
     mixed: bool = False
     """Runs that were not computed alike are judged all the same: it was asked for."""
-    own: bool = False
-    """Whether each row is trained as its own paper does it."""
     common: str = ""
-    """If so, the protocol whose recipe all rows share: what it made of each row is set beside."""
+    """Where each row is trained as its own paper does it: the protocol whose recipe all rows share, to set beside."""
+
+    @property
+    def own(self) -> bool:
+        return bool(self.common)
 
     @functools.cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -132,7 +134,6 @@ def plan(
         preset=context.preset.name if context.preset else None,
         lines=lines,
         mixed=context.mixed,
-        own=isinstance(context.protocol, Works),
         common=context.common.name if context.common is not None else "",
     )
     return _with_data(made, identify) if identify else made

@@ -127,13 +127,16 @@ def _thresholds(sketch: Sketch, leads: Sequence[Lead]) -> str:
 
 
 def _latency(sketch: Sketch, leads: Sequence[Lead]) -> str:
-    """What each method comes to when it has seen all its timesteps."""
-    told = [
-        f"{label} {statistics.fmean(last):.2f} %{f' after {timesteps} timesteps' if timesteps > 1 else ''}"
-        for label, rows in _by_label(sketch).items()
-        for timesteps in sorted({result.cell.timesteps for row in rows for result in row.results})
-        if (last := [r.last_accuracy for row in rows for r in row.results if r.cell.timesteps == timesteps])
-    ]
+    """What each method comes to when it has seen all its timesteps: from the worst of its networks to the best."""
+    told = []
+    for label, rows in _by_label(sketch).items():
+        means: dict[int, list[float]] = {}
+        for row in (row for row in rows if row.results):
+            last = statistics.fmean(result.last_accuracy for result in row.results)
+            means.setdefault(row.shown.line.row.timesteps, []).append(last)
+        for timesteps, its in sorted(means.items()):
+            reach = dict.fromkeys(f"{value:.2f}" for value in (min(its), max(its)))
+            told.append(f"{label} {' to '.join(reach)} %{f' after {timesteps} timesteps' if timesteps > 1 else ''}")
     return ", ".join(told)
 
 

@@ -9,29 +9,11 @@ from dataclasses import dataclass
 from harness.amounts import MINUS
 from harness.plan import Line as Planned
 from harness.plan import Plan
+from harness.render import beside
 from harness.render.answer import table_answer
-from harness.render.beside import (
-    Alike,
-    Contrast,
-    against_base,
-    alike,
-    alike_notes,
-    alike_record,
-    contrast,
-    contrast_notes,
-    contrast_record,
-    like_for_like,
-)
 from harness.render.page import SUPERSCRIPTS, Column, Line, Page, Tone, rows_text
 from harness.render.samples import measured, number
-from harness.stats import (
-    Outcome,
-    RowSummary,
-    Verdict,
-    reach,
-    seeds_to_decide,
-    summarise,
-)
+from harness.stats import Outcome, RowSummary, Verdict, reach, seeds_to_decide, summarise
 from harness.tables import display, method_label, table_label
 
 TONES: dict[str, Tone] = {
@@ -75,8 +57,8 @@ class Shown:
     line: Planned
     summary: RowSummary
     mark: str
-    contrast: Contrast | None = None
-    alike: Alike | None = None
+    contrast: beside.Contrast | None = None
+    alike: beside.Alike | None = None
 
     @property
     def trained_on(self) -> str:
@@ -98,8 +80,8 @@ def table_page(plan: Plan, outcomes: Mapping[str, Outcome]) -> Page:
             line=line,
             summary=summarise(line, plan, outcomes),
             mark=_mark(numbers.get(line.row.remark)),
-            contrast=contrast(line, plan, outcomes),
-            alike=alike(line, plan, outcomes),
+            contrast=beside.contrast(line, plan, outcomes),
+            alike=beside.alike(line, plan, outcomes),
         )
         for line in plan.lines
     ]
@@ -139,9 +121,9 @@ def _line(shown: Shown, group: str) -> Line:
             str(row.timesteps),
             number(row.accuracy, row.std),
             measured(summary.sample, summary.asked),
-            *like_for_like(shown.alike, len(shown.line.alike)),
+            *beside.like_for_like(shown.alike, len(shown.line.alike)),
             _difference(summary),
-            against_base(shown.contrast),
+            beside.against_base(shown.contrast),
             _selection(shown),
             str(summary.verdict),
             summary.evidence,
@@ -170,8 +152,8 @@ def _notes(plan: Plan, shown: Sequence[Shown]) -> list[str]:
     told = [
         _which_epoch(trained),
         *_own(plan, trained),
-        *alike_notes(plan, [row.alike for row in shown]),
-        *contrast_notes({row.line.number: row.contrast for row in shown}),
+        *beside.alike_notes(plan, [row.alike for row in shown]),
+        *beside.contrast_notes({row.line.number: row.contrast for row in shown}),
         *_other_recipes(shown),
         *_limits(plan, trained),
     ]
@@ -182,8 +164,8 @@ def _unlike(shown: Sequence[Shown]) -> list[str]:
     """What a mean or a difference over runs that were not computed alike would hide."""
     rows: dict[str, list[int]] = {}
     for row in shown:
-        beside = (side.unlike for side in (row.contrast, row.alike) if side is not None)
-        for text in dict.fromkeys((*row.summary.unlike, *(text for side in beside for text in side))):
+        sides = (side.unlike for side in (row.contrast, row.alike) if side is not None)
+        for text in dict.fromkeys((*row.summary.unlike, *(text for side in sides for text in side))):
             rows.setdefault(text, []).append(row.line.number)
     if not rows:
         return []
@@ -285,8 +267,8 @@ def _record(plan: Plan, shown: Shown) -> dict[str, object]:
         "network": line.network,
         "reported": "; ".join(f"{other.accuracy:.2f} {other.what}" for other in row.reported),
         "chosen": " ".join(line.chosen),
-        **alike_record(shown.alike),
-        **contrast_record(shown.contrast, row.base),
+        **beside.alike_record(shown.alike),
+        **beside.contrast_record(shown.contrast, row.base),
         "best_minus_last": summary.selection.mean,
         "best_minus_last_std": summary.selection.std,
     }

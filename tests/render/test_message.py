@@ -58,6 +58,15 @@ def test_what_differs_by_less_than_chance_is_not_called_shown() -> None:
     assert "+3.00 [−4.45, +10.45] points; n = 3 cannot tell it from nothing" in said
 
 
+def test_networks_that_end_apart_are_told_as_a_range_and_never_as_their_mean() -> None:
+    plan = planned_figure("latency-accuracy", None)
+    ends = {"resnet20": 94.0, "vgg16": 76.0}
+    held = {c.key: finished(c, ends[c.architecture]) for c in plan.cells if c.method == "spikenorm"}
+    picture, _ = figures.draw(plan, held)
+    said = " ".join(text.get_text() for text in picture.texts)
+    assert said.startswith("SpikeNorm 76.00 to 94.00 % after 2500 timesteps"), said
+
+
 def test_no_text_runs_out_of_a_picture() -> None:
     plan = planned_figure("figure2")
     picture, _ = figures.draw(plan, outcomes(plan))
