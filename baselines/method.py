@@ -52,13 +52,20 @@ class Method:
 class ConvNorm(nn.Module):
     """A convolution and the normalisation after it: what folds into one convolution for inference."""
 
+    leaves_norm = False
+    """Whether, in training, the neurons that follow normalise along with charging (`baselines/one_pass.py`)."""
+
     def __init__(self, conv: nn.Module, norm: nn.Module) -> None:
         super().__init__()
         self.conv, self.norm = conv, norm
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv(x)
-        return self.norm(y.float() if y.dtype == torch.bfloat16 else y)
+        y = y.float() if y.dtype == torch.bfloat16 else y
+        if not (self.leaves_norm and self.training):
+            return self.norm(y)
+        y.left_to_neurons = self.norm
+        return y
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,6 +108,8 @@ class Recipe(Spec, frozen=True, dict=True):
     mean: tuple[float, ...] | None = None
     """Subtracted from each channel of an image in [0, 1], which is then divided by `deviation`; None: the set's own."""
     deviation: tuple[float, ...] | None = None
+    one_pass: bool = False
+    """Whether batch norms and the neurons right behind them train in one pass over memory; last bits differ."""
 
     @functools.cached_property
     def told(self) -> dict[str, Any]:
@@ -202,6 +204,7 @@ class Overlay(Spec, frozen=True):
     search: tuple[int, int] | None = None
     mean: tuple[float, ...] | None = None
     deviation: tuple[float, ...] | None = None
+    one_pass: bool | None = None
 
     def onto(self, recipe: Recipe) -> Recipe:
         return msgspec.structs.replace(recipe, **self.given())

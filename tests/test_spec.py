@@ -87,6 +87,7 @@ def test_every_field_of_a_recipe_enters_the_key(field: str) -> None:
         "search": (32, 100),
         "mean": (0.5,),
         "deviation": (0.5,),
+        "one_pass": True,
     }
     value = other[field] if field in other else getattr(CELL.recipe, field) * 2
     recipe = msgspec.structs.replace(CELL.recipe, **{field: value})

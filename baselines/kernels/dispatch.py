@@ -22,10 +22,15 @@ def backend_for(layer: SpikingNeuron, x: Tensor) -> Backend | None:
     if x.dim() != 4 or x.dtype != torch.float32 or x.numel() == 0 or layer.observed or not _plain_parts(layer):
         return None
     if layer.training:
-        trains = type(layer.fire) is neurons.Fire and temperature(layer.fire.surrogate) is not None
         joint = type(layer.normalise) is MPBN and synchronised.needed()  # back ends know this process's samples alone
-        return kernels.chosen(x.device) if trains and not joint else None
+        return kernels.chosen(x.device) if by_hand(layer) and not joint else None
     return kernels.chosen(x.device) if not (x.requires_grad and torch.is_grad_enabled()) else None
+
+
+def by_hand(layer: SpikingNeuron) -> bool:
+    """Whether a kernel by hand knows these neurons, in training."""
+    trains = type(layer.fire) is neurons.Fire and temperature(layer.fire.surrogate) is not None
+    return trains and _plain_parts(layer)
 
 
 def _plain_parts(layer: SpikingNeuron) -> bool:
@@ -52,29 +57,44 @@ def run(backend: Backend, layer: SpikingNeuron, x: Tensor) -> Tensor:
 
 def train(backend: Backend, layer: SpikingNeuron, x: Tensor) -> Tensor:
     """Updates MPBN's running statistics as calling it T times would. Raises ValueError for a batch of one value."""
-    norm, channels, normalised = layer.normalise, x.shape[1], layer.carry == "normalised"
-    k = temperature(layer.fire.surrogate)  # type: ignore[union-attr, arg-type]
-    constants = (layer.timesteps, layer.charge.tau, layer.fire.v_th, k)  # type: ignore[union-attr]
-    detach = layer.reset.detach  # type: ignore[union-attr]
-    if not isinstance(norm, MPBN):
-        recurrence = Recurrence(*constants, detach=detach)  # type: ignore[arg-type]
-        s, b, *_ = Neurons.apply(x, None, None, recurrence, channels, backend)  # type: ignore[misc]
-        return _with_bytes(s, b)
+    norm = layer.normalise if isinstance(layer.normalise, MPBN) else None
+    lam, beta = affine(norm, x, layer.timesteps)
+    width = x.shape[1] if lam is None else len(lam)
+    s, b, mean, var = Neurons.apply(x, lam, beta, recurrence_of(layer), width, backend)  # type: ignore[misc]
+    keep(norm, mean, var, x)
+    return with_bytes(s, b)
 
-    lam, beta = (columns(p, norm.shape) for p in (norm.weight, norm.bias))
-    recurrence = Recurrence(*constants, eps=norm.eps, detach=detach, normalised=normalised)  # type: ignore[arg-type]
-    count = x.numel() / layer.timesteps / len(lam)
-    if count <= 1:
+
+def recurrence_of(layer: SpikingNeuron) -> Recurrence:
+    """Of a layer in training that a back end serves."""
+    k = temperature(layer.fire.surrogate)  # type: ignore[union-attr, arg-type]
+    numbers = (layer.timesteps, layer.charge.tau, layer.fire.v_th, k)  # type: ignore[union-attr]
+    eps = layer.normalise.eps if isinstance(layer.normalise, MPBN) else 0.0
+    normalised = isinstance(layer.normalise, MPBN) and layer.carry == "normalised"
+    return Recurrence(*numbers, eps=eps, detach=layer.reset.detach, normalised=normalised)  # type: ignore[arg-type, union-attr]
+
+
+def affine(norm: MPBN | None, x: Tensor, timesteps: int) -> tuple[Tensor, Tensor] | tuple[None, None]:
+    """λ and β as columns; None without MPBN. Raises ValueError for a batch of one value."""
+    if norm is None:
+        return None, None
+    if x.numel() <= timesteps * len(norm.weight):
         raise ValueError("MPBN needs more than one value to take statistics of: train with a larger batch")
-    s, b, mean, var = Neurons.apply(x, lam, beta, recurrence, len(lam), backend)  # type: ignore[misc]
+    return columns(norm.weight, norm.shape), columns(norm.bias, norm.shape)
+
+
+def keep(norm: MPBN | None, mean: Tensor, var: Tensor, x: Tensor) -> None:
+    """Running statistics move on by each step's, (T, W), the variance biased."""
+    if norm is None:
+        return
+    count = x.numel() / mean.numel()
     with torch.no_grad():
         for m, v in zip(mean, var * (count / (count - 1)), strict=True):
             norm.running_mean.lerp_(features(m, norm.shape), norm.momentum)
             norm.running_var.lerp_(features(v, norm.shape), norm.momentum)
-    return _with_bytes(s, b)
 
 
-def _with_bytes(s: Tensor, b: Tensor | None) -> Tensor:
+def with_bytes(s: Tensor, b: Tensor | None) -> Tensor:
     """The bytes go along with the spikes, for the convolution that must keep them (see `convolution.py`)."""
     if b is not None:
         s.as_bytes = b  # type: ignore[attr-defined]

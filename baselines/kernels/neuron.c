@@ -10,57 +10,27 @@
  *
  * Variants: with `normalised`, z(t-1) is carried in the place of u(t-1); with `detach`, no gradient passes 1 - s.
  */
-#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
+#include "layer.h"
 
 #define BLOCK 256  /* columns at most; fewer where there are not so many: the more, the longer are the stretches of memory */
 #define RUN 64    /* rows summed in float before the sum moves on to a double */
-#define INLINE static inline __attribute__((always_inline))
 
-typedef unsigned char byte;
-
+typedef struct { const float *x, *lam, *beta; float *u, *s, *mean, *var; byte *b; const float *in, *add; } Forward;
 typedef struct {
-    long T, R, C;
-    float tau, v_th, eps;
-    int norm;       /* 0: z = u */
-    float k;        /* surrogate: 0 straight-through, else the temperature of the tanh */
-    int detach, normalised;
-    int threads;
-} Layer;
-
-typedef struct { const float *x, *lam, *beta; float *u, *s, *mean, *var; byte *b; } Forward;
-typedef struct { const float *gs, *u; const byte *s; const float *lam, *beta, *mean, *var; float *gx, *glam, *gbeta; } Backward;
+    const float *gs, *u; const byte *s; const float *lam, *beta, *mean, *var; float *gx, *glam, *gbeta;
+    const float *x, *centre; float *added, *slanted;   /* of a batch norm before the neurons: see NORMED */
+} Backward;
 
 #define EACH(j) for (int j = 0; j < w; j++)
 #define LANES(j) _Pragma("GCC ivdep") _Pragma("GCC unroll 1") EACH(j)   /* unrolled, gcc would not use vectors */
 #define ROW(array, t, r) ((array) + ((t) * L->R + (r)) * L->C + c)
 
-/* e^x for x <= 0, within 2 ulp: 2^n 2^f with |f| <= 1/2, by Taylor's polynomial. Half the time of a call of expf, lanes at once. */
-INLINE float exponential(float x)
-{
-    const float t = fmaxf(x * 1.44269504f, -120.0f), n = rintf(t), f = (t - n) * 0.693147181f;
-    const float p = 1 + f * (1 + f * (1 / 2.0f + f * (1 / 6.0f + f * (1 / 24.0f + f * (1 / 120.0f + f * (1 / 720.0f))))));
-    const union { int bits; float value; } power = {.bits = ((int)n + 127) << 23};
-    return power.value * p;
-}
-
-INLINE float derivative(float z, float v_th, float k, float scale)
-{
-    const float inside = z >= v_th - 0.5f && z <= v_th + 0.5f ? 1.0f : 0.0f;
-    const float e = exponential(-2 * k * fabsf(z - v_th));   /* 1 - tanh(y)^2 = 4 e / (1 + e)^2 with e = exp(-2 |y|) */
-    return k == 0 ? inside : inside * scale * 4 * e / ((1 + e) * (1 + e));
-}
-
-INLINE float window(float z, float v_th)   /* the same for k = 0, in words that gcc turns into vectors */
-{
-    return (float)((z >= v_th - 0.5f) & (z <= v_th + 0.5f));
-}
-
 typedef struct {
     long first, last;   /* rows of this thread */
     int of;             /* threads that share the rows */
-    float *parts;       /* (4, runs, BLOCK), of all of them */
+    float *parts;       /* (8, runs, BLOCK), of all of them */
     long runs;
     long turn;          /* sums before this block: even and odd ones have places of their own */
 } Share;
@@ -69,11 +39,22 @@ typedef struct {
 #define ADD_UP(place, total) if (S.of > 1) for (long q = 0; q < S.runs; q++) EACH(j) total[j] += PART(place, q * RUN)[j];
 #define GATHER(place, total) if (S.of > 1) { _Pragma("omp barrier") } ADD_UP(place, total)
 
+#define CURRENT x[j]
 #define BLOCK_OF(pass) pass##_block
 #include "recurrence.h"
 #undef BLOCK_OF
-#define BLOCK_OF(pass) pass##_block_variant
 #define VARIANT
+#define BLOCK_OF(pass) pass##_block_variant
+#include "recurrence.h"
+#undef BLOCK_OF
+#undef CURRENT
+#define NORMED
+#define CURRENT (in[j] * x[j] + add[j])
+#define BLOCK_OF(pass) pass##_block_normed_variant
+#include "recurrence.h"
+#undef BLOCK_OF
+#undef VARIANT
+#define BLOCK_OF(pass) pass##_block_normed
 #include "recurrence.h"
 
 /* As many columns as the compiler has a form of, each its own: in a loop of unknown length the last ones would be rounded
@@ -84,7 +65,10 @@ typedef struct {
 static void forward_columns(const Layer *L, const Forward *A, long c, int w, const Share S)
 {
     #define FORWARD(w) forward_block(L, A, c, w, S)
-    if (L->detach || L->normalised) forward_block_variant(L, A, c, w, S);
+    #define FORWARD_NORMED(w) forward_block_normed(L, A, c, w, S)
+    if (A->in && (L->detach || L->normalised)) forward_block_normed_variant(L, A, c, w, S);
+    else if (A->in) COLUMNS(FORWARD_NORMED, w)
+    else if (L->detach || L->normalised) forward_block_variant(L, A, c, w, S);
     else COLUMNS(FORWARD, w)
 }
 
@@ -92,7 +76,12 @@ static void backward_columns(const Layer *L, const Backward *A, long c, int w, c
 {
     #define STRAIGHT(w) backward_block(L, A, c, w, 0, 1, S)
     #define CURVED(w) backward_block(L, A, c, w, L->k, 0, S)
-    if (L->detach || L->normalised) backward_block_variant(L, A, c, w, L->k, L->k == 0, S);
+    #define STRAIGHT_NORMED(w) backward_block_normed(L, A, c, w, 0, 1, S)
+    #define CURVED_NORMED(w) backward_block_normed(L, A, c, w, L->k, 0, S)
+    if (A->x && (L->detach || L->normalised)) backward_block_normed_variant(L, A, c, w, L->k, L->k == 0, S);
+    else if (A->x && L->k == 0) COLUMNS(STRAIGHT_NORMED, w)
+    else if (A->x) COLUMNS(CURVED_NORMED, w)
+    else if (L->detach || L->normalised) backward_block_variant(L, A, c, w, L->k, L->k == 0, S);
     else if (L->k == 0) COLUMNS(STRAIGHT, w)
     else COLUMNS(CURVED, w)
 }
@@ -103,7 +92,7 @@ typedef void Pass(const Layer *L, const void *A, long c, int w, const Share S);
 static void each_block(const Layer *L, Pass *pass, const void *A)
 {
     const long runs = (L->R + RUN - 1) / RUN;
-    float *parts = L->threads > 1 && runs >= 4 * L->threads ? malloc(4 * runs * BLOCK * sizeof(float)) : 0;
+    float *parts = L->threads > 1 && runs >= 4 * L->threads ? malloc(8 * runs * BLOCK * sizeof(float)) : 0;
     #pragma omp parallel num_threads(L->threads) if (L->threads > 1)
     {
         const long me = omp_get_thread_num(), of = omp_get_num_threads();
@@ -124,7 +113,7 @@ static void each_block(const Layer *L, Pass *pass, const void *A)
 void neuron_forward(const Layer *L, const float *x, const float *lam, const float *beta,
                     float *u, float *s, float *mean, float *var, byte *b)
 {
-    const Forward A = {x, lam, beta, u, s, mean, var, b};
+    const Forward A = {x, lam, beta, u, s, mean, var, b, 0, 0};
     each_block(L, (Pass *)forward_columns, &A);
 }
 
@@ -132,6 +121,23 @@ void neuron_forward(const Layer *L, const float *x, const float *lam, const floa
 void neuron_backward(const Layer *L, const float *gs, const float *u, const byte *s, const float *lam,
                      const float *beta, const float *mean, const float *var, float *gx, float *glam, float *gbeta)
 {
-    const Backward A = {gs, u, s, lam, beta, mean, var, gx, glam, gbeta};
+    const Backward A = {gs, u, s, lam, beta, mean, var, gx, glam, gbeta, 0, 0, 0, 0};
+    each_block(L, (Pass *)backward_columns, &A);
+}
+
+/* The same of currents in * x + add, one number a column: what a batch norm before the neurons makes of x. */
+void normed_forward(const Layer *L, const float *x, const float *in, const float *add, const float *lam, const float *beta,
+                    float *u, float *s, float *mean, float *var, byte *b)
+{
+    const Forward A = {x, lam, beta, u, s, mean, var, b, in, add};
+    each_block(L, (Pass *)forward_columns, &A);
+}
+
+/* gx: gradient of the currents; added, slanted: (C), its sums, plain and times x - centre, over T and rows. */
+void normed_backward(const Layer *L, const float *gs, const float *u, const byte *s, const float *lam, const float *beta,
+                     const float *mean, const float *var, float *gx, float *glam, float *gbeta,
+                     const float *x, const float *centre, float *added, float *slanted)
+{
+    const Backward A = {gs, u, s, lam, beta, mean, var, gx, glam, gbeta, x, centre, added, slanted};
     each_block(L, (Pass *)backward_columns, &A);
 }

@@ -1,4 +1,5 @@
-/* The two passes over a block of columns; included by `neuron.c`, once for the paper's neuron and once for its variants.
+/* The two passes over a block of columns; included by `neuron.c`, once for the paper's neuron, once for its variants, and
+ * once for neurons with the batch norm before them (NORMED): currents are then in[j] * x[j] + add[j].
  *
  * Thread `me` of `of` has the runs of rows from `first` on. What a run adds up stands in `parts`, and every thread sums all
  * of it in the order of the rows: the same bits for any number of threads. Two places in turn, so that one barrier a sum is
@@ -10,6 +11,10 @@ INLINE void BLOCK_OF(forward)(const Layer *L, const Forward *A, long c, const in
 {
     float a[BLOCK], shift[BLOCK], unused[BLOCK];   /* by all threads but the first: all round a and shift by the same code */
     EACH(j) { a[j] = 1; shift[j] = 0; }
+#ifdef NORMED
+    float in[BLOCK], add[BLOCK];
+    EACH(j) { in[j] = A->in[c + j]; add[j] = A->add[c + j]; }
+#endif
     const float v_th = L->v_th, decay = L->tau;
     const long R = L->R, C = L->C;
     for (long t = 0; t <= L->T; t++) {             /* fires of step t-1, and charges for step t */
@@ -22,7 +27,7 @@ INLINE void BLOCK_OF(forward)(const Layer *L, const Forward *A, long c, const in
             if (t == 0) for (long r = run; r < end; r++) {
                 const float *x = ROW(A->x, t, r);
                 float *u = ROW(A->u, t, r);
-                LANES(j) { u[j] = x[j]; part[j] += u[j]; }
+                LANES(j) { u[j] = CURRENT; part[j] += u[j]; }
             }
             else for (long r = run; r < end; r++) {
                 const float *up = ROW(A->u, t - 1, r);
@@ -39,7 +44,7 @@ INLINE void BLOCK_OF(forward)(const Layer *L, const Forward *A, long c, const in
 #else
                     const float v = decay * up[j] * (1 - s[j]);
 #endif
-                    u[j] = x[j] + v;
+                    u[j] = CURRENT + v;
                     part[j] += u[j];
                 }
             }
@@ -81,6 +86,11 @@ INLINE void BLOCK_OF(backward)(const Layer *L, const Backward *A, long c, const 
     #define slope(z) (straight ? window(z, L->v_th) : derivative(z, L->v_th, k, scale))
     double total_lam[BLOCK], total_beta[BLOCK];
     EACH(j) total_lam[j] = total_beta[j] = 0;
+#ifdef NORMED
+    double added[BLOCK], slanted[BLOCK];
+    float centre[BLOCK];
+    EACH(j) { added[j] = slanted[j] = 0; centre[j] = A->centre[c + j]; }
+#endif
     for (long t = L->T - 1; t >= 0; t--) {
         const int last = t == L->T - 1;
         const long next = last ? t : t + 1;
@@ -131,20 +141,41 @@ INLINE void BLOCK_OF(backward)(const Layer *L, const Backward *A, long c, const 
             mg[j] = (float)(sum[j] / (double)L->R);
             mp[j] = (float)(product[j] / (double)L->R);
         }
-        for (long r = S.first; r < S.last; r++) {
-            const float *u = ROW(A->u, t, r), *after = ROW(A->gx, next, r);
-            const byte *s = ROW(A->s, t, r);
-            float *gx = ROW(A->gx, t, r);
-            LANES(j) {
-                const float h = (u[j] - m[j]) * invstd[j], gv = last ? 0 : L->tau * after[j];
+        for (long run = S.first; run < S.last; run += RUN) {
+            const long end = run + RUN < S.last ? run + RUN : S.last;
+#ifdef NORMED
+            float part[BLOCK], part_product[BLOCK];
+            EACH(j) part[j] = part_product[j] = 0;
+#endif
+            for (long r = run; r < end; r++) {
+                const float *u = ROW(A->u, t, r), *after = ROW(A->gx, next, r);
+                const byte *s = ROW(A->s, t, r);
+                float *gx = ROW(A->gx, t, r);
+                LANES(j) {
+                    const float h = (u[j] - m[j]) * invstd[j], gv = last ? 0 : L->tau * after[j];
 #ifdef VARIANT
-                gx[j] = lam[j] * invstd[j] * (gx[j] - mg[j] - h * mp[j]) + (L->normalised ? 0 : gv * (1 - s[j]));
+                    gx[j] = lam[j] * invstd[j] * (gx[j] - mg[j] - h * mp[j]) + (L->normalised ? 0 : gv * (1 - s[j]));
 #else
-                gx[j] = lam[j] * invstd[j] * (gx[j] - mg[j] - h * mp[j]) + gv * (1 - s[j]);
+                    gx[j] = lam[j] * invstd[j] * (gx[j] - mg[j] - h * mp[j]) + gv * (1 - s[j]);
+#endif
+                }
+#ifdef NORMED
+                const float *x = ROW(A->x, t, r);
+                LANES(j) { part[j] += gx[j]; part_product[j] += gx[j] * (x[j] - centre[j]); }
 #endif
             }
+#ifdef NORMED
+            if (S.of == 1) EACH(j) { added[j] += part[j]; slanted[j] += part_product[j]; }
+            else EACH(j) { PART(place + 4, run)[j] = part[j]; PART(place + 5, run)[j] = part_product[j]; }
+#endif
         }
+#ifdef NORMED
+        GATHER(place + 4, added) ADD_UP(place + 5, slanted)
+#endif
     }
+#ifdef NORMED
+    if (S.first == 0) EACH(j) { A->added[c + j] = (float)added[j]; A->slanted[c + j] = (float)slanted[j]; }
+#endif
     if (L->norm && S.first == 0) EACH(j) { A->glam[c + j] = (float)total_lam[j]; A->gbeta[c + j] = (float)total_beta[j]; }
 }
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from baselines.kernels import dispatch
+from baselines.kernels import dispatch, normed
 from baselines.kernels.recurrence import columns
 from baselines.kernels.traced import layers
 from baselines.parts import carried, moments
@@ -164,6 +164,8 @@ class SpikingNeuron(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.float() if x.dtype == torch.bfloat16 else x  # potentials are never kept in half precision
+        if (norm := getattr(x, "left_to_neurons", None)) is not None:
+            return normed.run(self, norm, x)
         if carried.walking():
             return self.loop(x)
         if (backend := dispatch.backend_for(self, x)) is not None:

@@ -33,12 +33,27 @@ class Unnormalised:
 class JointBatchNorm(nn.BatchNorm2d):
     """torch's BN, and where several processes train together, over the samples of all."""
 
+    counts = True
+    """Whether it counts its batches, as torch's does."""
+
     def forward(self, input: Tensor) -> Tensor:
         if not (self.training and synchronised.needed()):
             return super().forward(input)
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
         return self.with_batch_statistics(input, self.weight)
+
+    def scaled_weight(self) -> Tensor:
+        """What the standardised input is multiplied by, (C,)."""
+        return self.weight
+
+    @torch.no_grad()
+    def keep(self, mean: Tensor, var: Tensor, count: int) -> None:
+        """Running statistics move on by those of a batch, (C,), the variance biased, of `count` values each."""
+        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(int(self.counts))
+        self.running_mean.lerp_(mean, self.momentum or 0.0)
+        self.running_var.lerp_(var * (count / (count - 1)), self.momentum or 0.0)
 
     def with_batch_statistics(self, x: Tensor, weight: Tensor) -> Tensor:
         mean, var = self.running_mean, self.running_var
@@ -63,12 +78,17 @@ class ThresholdDependentBatchNorm(JointBatchNorm):
     The factor αV is kept apart from λ: an initial scale of αV would be decayed and trained differently.
     """
 
+    counts = False
+
     def __init__(self, channels: int, scale: float, eps: float, momentum: float) -> None:
         super().__init__(channels, eps, momentum)
         self.scale = scale
 
+    def scaled_weight(self) -> Tensor:
+        return self.weight * self.scale
+
     def forward(self, input: Tensor) -> Tensor:
-        weight = self.weight * self.scale
+        weight = self.scaled_weight()
         if self.training:
             return self.with_batch_statistics(input, weight)
         return F.batch_norm(input, self.running_mean, self.running_var, weight, self.bias, eps=self.eps)

@@ -74,6 +74,9 @@ class Wiring(Protocol):
 class BasicBlock(nn.Module):
     """Two convolutions and a shortcut, summed before the second neuron: spikes in, spikes out."""
 
+    norms_into_neurons = (("conv1", "neuron1"),)
+    """Norms that go straight into neurons."""
+
     def __init__(self, parts: Parts, plan: Plan, shortcut: nn.Module, branches: int = 2) -> None:
         super().__init__()
         self.conv1 = plan.convolution(parts, 0)
@@ -121,6 +124,8 @@ class NormalisedBlocks(AddThenFire):
 class AddAfterBlock(nn.Module):
     """The shortcut is added to the spikes of the second neuron. Small whole numbers in and out."""
 
+    norms_into_neurons = (("conv1", "neuron1"), ("conv2", "neuron2"))
+
     def __init__(self, parts: Parts, plan: Plan, shortcut: nn.Module) -> None:
         super().__init__()
         self.conv1 = plan.convolution(parts, 0)
@@ -153,6 +158,8 @@ class AddAfter(Wiring):
 
 class PreActivationBlock(nn.Module):
     """Neuron, convolution, norm, twice; what is added, and travels on, are currents, not spikes."""
+
+    norms_into_neurons = (("conv1", "neuron2"),)
 
     def __init__(self, parts: Parts, plan: Plan, shortcut: nn.Module) -> None:
         super().__init__()

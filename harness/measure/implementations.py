@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import baselines
-from baselines import kernels
+from baselines import kernels, one_pass
 from baselines.kernels.traced import layers
 from baselines.method import Method, Shape
 from baselines.network import Network
@@ -37,6 +37,7 @@ class Variant:
     backend: str = ""
     """Forced through the variable of `baselines.kernels`; empty: as on any run."""
     recompute: str = "nothing"
+    one_pass: bool = False
     plain: bool = False
     """Channels first, no segment, nothing encoded once."""
     changed: Callable[[Method], Method] | None = None
@@ -62,6 +63,8 @@ class Stepper:
             width=setting.width,
         ).to(device)
         self.network.recompute = self.variant.recompute  # type: ignore[assignment]
+        if self.variant.one_pass:
+            one_pass.join(self.network.body, device)
         if self.variant.plain:
             self.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         self.images = noise(setting, device)
@@ -145,6 +148,7 @@ def _jelly(method: Method) -> Method:
 
 VARIANTS: Mapping[str, Variant] = {
     "ours": Variant(),
+    "ours, one pass": Variant(one_pass=True),
     "ours, recompute": Variant(recompute="everything"),
     "ours, no compiler": Variant(backend="manual"),
     "released semantics": Variant(plain=True, changed=released),

@@ -108,7 +108,14 @@ class Latency(Spec, frozen=True, tag_field="kind", tag="latency"):
 
 
 Implementation = Literal[
-    "ours", "ours, recompute", "ours, no compiler", "released semantics", "plain loop", "SpikingJelly", "bound"
+    "ours",
+    "ours, one pass",
+    "ours, recompute",
+    "ours, no compiler",
+    "released semantics",
+    "plain loop",
+    "SpikingJelly",
+    "bound",
 ]
 
 

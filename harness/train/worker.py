@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from baselines import firing, kernels
+from baselines import firing, kernels, one_pass
 from baselines import remains as inference
 from baselines.network import Network
 from baselines.recompute import Recompute
@@ -226,14 +226,24 @@ def how(work: Work) -> dict[str, Any]:
 def prepare(cell: Cell, data_root: Path | None) -> tuple[Data, Network]:
     """The cell's data and its freshly initialised network, on the device.
 
-    Raises UserError if the samples are not those that the cell was planned for.
+    Raises UserError if the samples are not those that the cell was planned for, or the network cannot be as it says.
     """
     data = load(cell.dataset, data_root, cell.recipe, cell.timesteps, device=device())
     if data.identity != cell.data:
         raise UserError(f"the samples are {data.identity}, planned were {cell.data}", cell.dataset, "plan again: run")
     environment.seed_everything(cell.seed)
-    network = network_of(cell, data.shape, data.classes)
-    return data, network.to(device()).in_precision(cell.recipe.precision)
+    network = network_of(cell, data.shape, data.classes).to(device()).in_precision(cell.recipe.precision)
+    if cell.recipe.one_pass:
+        _join(network, cell)
+    return data, network
+
+
+def _join(network: Network, cell: Cell) -> None:
+    try:
+        one_pass.join(network.body, device())
+    except one_pass.Impossible as error:
+        what = f"norms and neurons cannot be computed in one pass: {error}"
+        raise UserError(what, cell.label, "leave `one_pass` out of its recipe") from error
 
 
 def first(data: Data, samples: int, batch: int) -> list[tuple[Tensor, Tensor]]:

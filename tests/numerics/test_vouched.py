@@ -50,6 +50,8 @@ def test_bits_are_those_of_this_kind_of_machine() -> None:
     if known is None:
         pytest.skip(f"no trace is of {traces.machine()}")
     assert traces.bits("mpbn") == known["method mpbn"]
+    if "recipe one pass" in known:
+        assert traces.bits("mpbn", one_pass=True) == known["recipe one pass"] != known["method mpbn"]
 
 
 def test_a_number_that_moved_is_seen_and_one_that_only_rounds_is_not() -> None:
@@ -77,7 +79,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, list[flo
     """Two traces, of this machine, in files of their own."""
     computed = {"method mpbn": [1.0], "recipe adam": [2.0]}
     monkeypatch.setattr(traces, "everything", lambda: [(name, lambda n=name: computed[n]) for name in computed])
-    monkeypatch.setattr(traces, "bits", lambda method: str(computed["method mpbn"]) if method == "mpbn" else "")
+    monkeypatch.setattr(traces, "bits", lambda method, **_: str(computed["method mpbn"]) if method == "mpbn" else "")
     monkeypatch.setattr(vouch, "TRACES", tmp_path / "traces.json")
     monkeypatch.setattr(vouched, "LOCK", tmp_path / "vouched.json")
     assert vouch.main([]) == 0

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import torch
 
-from baselines import ARCHITECTURES, METHODS, SYSTEMS, build, kernels
+from baselines import ARCHITECTURES, METHODS, SYSTEMS, build, kernels, one_pass
 from baselines.parts.surrogates import SURROGATES
 from harness import environment
 from harness.data import Data, load
@@ -119,9 +119,9 @@ def shown(dataset: str) -> list[float]:
     return [float(images.double().sum()), float(labels.sum()), float(data.train.samples), float(data.test.samples)]
 
 
-def bits(method: str) -> str:
+def bits(method: str, **change: object) -> str:
     """Of the weights after a training in float32, as cells are trained: 16 hex."""
-    network, losses = _train(method, msgspec.structs.replace(RECIPE, precision="float32"))
+    network, losses = _train(method, msgspec.structs.replace(RECIPE, precision="float32", **change))
     digest = hashlib.sha256(repr(losses).encode())
     for tensor in network.state_dict().values():
         digest.update(tensor.contiguous().numpy().tobytes())
@@ -151,6 +151,8 @@ def _train(method: str, recipe: Recipe) -> tuple[torch.nn.Module, list[float]]:
             surrogate=recipe.surrogate,
             **size,
         ).in_precision(recipe.precision)
+        if recipe.one_pass:
+            one_pass.join(network.body, torch.device("cpu"))
         order = Order(recipe.shuffled, recipe.partial_batch)
         splits = {"train": _split(12, chosen(recipe.augmentation), order), "test": _split(8, ())}
         data = Data(name="computed", classes=10, shape=(3, 8, 8), identity="official", **splits)

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from baselines.kernels import compiled
 from harness import durable
 from harness.identity import vouched
 
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     new: dict[str, Any] = {"traces": {name: compute() for name, compute in traces.everything()}, "bits": old["bits"]}
     here = traces.machine()
     bits = {f"method {m}": traces.bits(m) for m in traces.METHODS if traces.METHODS.builtin(m)}
+    if compiled.library() is not None:
+        bits["recipe one pass"] = traces.bits("mpbn", one_pass=True)
     known = old["bits"].get(here, {})
     rounded = [name for name in known if name in bits and bits[name] != known[name]]
     if still := unraised(dict.fromkeys([*moved(old["traces"], new["traces"]), *rounded]), raised):
