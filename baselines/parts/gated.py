@@ -8,15 +8,26 @@ decay and threshold are the paper's; its l = V / 8 does not change with T.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from baselines.parts.neurons import Fire, SpikingNeuron
+from baselines.parts.spread import once, spread
 from baselines.parts.surrogates import Surrogate
 from baselines.parts.thresholds import Shifted
 
 sigmoid = torch.sigmoid
+
+
+class Constants(NamedTuple):
+    """(1 - α) l, 1 - α (1 - τ), γ, (1 - γ) V_r, each (C, 1, 1)."""
+
+    leak: Tensor
+    left: Tensor
+    gamma: Tensor
+    taken: Tensor
 
 
 class Gated(nn.Module):
@@ -42,17 +53,26 @@ class Gated(nn.Module):
     def receive(self, x: Tensor) -> Tensor:
         """(T·B, C, H, W): the currents, each step weighed by its conductance."""
         steps = x.unflatten(0, (len(self.conductance), -1))
-        g = sigmoid(self.conductance)[:, None]
-        return (steps * (1 - sigmoid(self.beta) * (1 - g))).flatten(0, 1)
+        received = 1 - sigmoid(self.beta) * (1 - sigmoid(self.conductance))
+        return torch.cat([x_t * spread(of_t, x_t) for x_t, of_t in zip(steps, received, strict=True)])
 
     def forward(self, v: Tensor, x: Tensor) -> Tensor:
-        return v - (1 - sigmoid(self.alpha)) * sigmoid(self.leak) + x
+        return v - self._over(v).leak + x
 
     def reset(self, u: Tensor, s: Tensor) -> Tensor:
         """What is left of u(t) and s(t) at the next step."""
-        left = 1 - sigmoid(self.alpha) * (1 - sigmoid(self.tau))
+        over = self._over(u)
+        return over.left * u * (1 - over.gamma * s) - over.taken * s
+
+    def _over(self, frames: Tensor) -> Constants:
+        """The same at every step, each of the shape of `frames`."""
+        return once(self, lambda: Constants(*(spread(each, frames) for each in self._constants())))
+
+    def _constants(self) -> Constants:
         gamma = sigmoid(self.gamma)
-        return left * u * (1 - gamma * s) - (1 - gamma) * sigmoid(self.reset_by) * s
+        leak = (1 - sigmoid(self.alpha)) * sigmoid(self.leak)
+        left = 1 - sigmoid(self.alpha) * (1 - sigmoid(self.tau))
+        return Constants(leak, left, gamma, (1 - gamma) * sigmoid(self.reset_by))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from baselines.kernels.recurrence import columns
 from baselines.kernels.traced import layers
 from baselines.parts import carried, moments
 from baselines.parts.potential import NoNorm, PotentialNorm
+from baselines.parts.spread import one_call
 from baselines.parts.surrogates import Surrogate, spike
 from baselines.parts.thresholds import Constant, Learned, Threshold
 
@@ -174,6 +175,10 @@ class SpikingNeuron(nn.Module):
 
     def loop(self, x: Tensor) -> Tensor:
         """The reference: any parts, any precision, autograd backward."""
+        with one_call():
+            return self._steps(x)
+
+    def _steps(self, x: Tensor) -> Tensor:
         x = x if self.receive is None else self.receive(x)
         currents, own = x.unflatten(0, (carried.steps(self.timesteps), -1)), self.threshold
         v, a = carried.recall(self) or (torch.zeros_like(currents[0]),) * 2

@@ -15,6 +15,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from baselines.parts.spread import once, spread
+
 
 class Threshold(Protocol):
     def build(self, shape: tuple[int, int, int], v_th: float) -> nn.Module | None:
@@ -54,6 +56,8 @@ class Shifted(Learned):
     """z' = z - (V - V₀)."""
 
     def forward(self, z: Tensor, a: Tensor) -> Tensor:
+        if self.w.dim():
+            return z - once(self, lambda: spread(self.value() - self.v_th, z))
         return z - (self.value() - self.v_th)
 
 

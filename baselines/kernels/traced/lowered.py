@@ -17,12 +17,16 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from baselines.kernels.traced.lanes import FRAME, UNIT, Lanes
 from baselines.kernels.traced.recorded import Form, Node, Recording, Unrecordable, Value
+from baselines.parts.spread import partial_sums
 
 FORWARD, BACKWARD = 0, 1
 
 
+SUM = -2
+
+
 class Place(NamedTuple):
-    """A lane in memory; of what is broadcast, a step or -1."""
+    """A lane in memory; of what is broadcast, a step or -1; `SUM`: of a lane, only its sums over blocks of rows."""
 
     value: int
     step: int
@@ -96,7 +100,8 @@ class Lowering(Lanes):
         for node in nodes:
             lanes = self.lowered(phase, node)
             if lanes is None:
-                self._call(phase, node)
+                if not self._added_up(phase, node):
+                    self._call(phase, node)
                 continue
             for number, each in zip(node.outputs, lanes, strict=True):
                 self.let(number, each)  # type: ignore[arg-type]
@@ -130,6 +135,18 @@ class Lowering(Lanes):
         node = Node(relaid, (Value(source), self.forms[target].stride), {}, (target,), True)
         self.phases[phase].calls.append(Call(node, level, {source: None}))
         self.phases[phase].available[target] = level
+
+    def _added_up(self, phase: int, node: Node) -> bool:
+        """Sums over rows of what a kernel computes, which it adds up as it goes; False for another operation."""
+        lanes = self.lanes.get(node.args[0].number, ()) if node.operation is partial_sums else ()
+        if len(lanes) != 1 or self.domains[lanes[0]] != FRAME:
+            return False
+        here, (number,), level = self.phases[phase], node.outputs, self._level(phase, lanes[0])
+        assert number is not None
+        here.stores.setdefault(lanes[0], []).append(Place(number, SUM))
+        here.buffers[number] = None
+        here.available[number], here.written[number] = level + 1, level
+        return True
 
     # --- torch's own operations
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from baselines.kernels.traced.lanes import FRAME
-from baselines.kernels.traced.lowered import BACKWARD, FORWARD, Call, Lowering, Place
+from baselines.kernels.traced.lowered import BACKWARD, FORWARD, SUM, Call, Lowering, Place
 from baselines.kernels.traced.recorded import Recording, Value
 from baselines.kernels.traced.written import HEAD, Written, written
 
@@ -107,7 +107,7 @@ class Program:
         alive: list[Tensor] = []
 
         def at(place: Place, tensor: Tensor) -> int:
-            return tensor.data_ptr() + place.step * size * tensor.element_size()
+            return tensor.data_ptr() + (0 if place.step == SUM else place.step * size * tensor.element_size())
 
         def small(place: Place) -> int:
             tensor = values[place.value]

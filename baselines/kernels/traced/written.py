@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from baselines.kernels.traced.arithmetic import C
 from baselines.kernels.traced.lanes import UNIT
-from baselines.kernels.traced.lowered import Kernel, Lowering, Place
+from baselines.kernels.traced.lowered import SUM, Kernel, Lowering, Place
+from baselines.kernels.traced.recorded import Unrecordable
 
 HEAD = r"""
 #include <math.h>
@@ -36,6 +37,13 @@ static inline float float_of(int bits)
     return x;
 }
 
+static void sum_rows(float *restrict to, const float *restrict from, long n, long w)
+{
+    for (long c = 0; c < w; c++) to[c] = 0.0f + from[c];
+    for (long i = w; i < n; i += w)
+        for (long c = 0; c < w; c++) to[c] += from[i + c];
+}
+
 static void narrow(unsigned char *restrict b, const float *restrict s, long n)
 {
     for (long i = 0; i < n; i++) b[i] = (unsigned char)s[i];
@@ -49,7 +57,7 @@ void NAME(long R, long W, int threads, From in, From scalars, From columns, cons
     const long pieces = several ? 1 : (W + CHUNK - 1) / CHUNK, blocks = (R + rows - 1) / rows;
     #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        float tiles[COLUMNS + 1][CHUNK];
+        float tiles[COLUMNS + 1][CHUNK], sums[SUMS + 1][CHUNK];
         if (several)
             for (int q = 0; q < COLUMNS; q++)
                 for (long r = 0; r < several; r++) memcpy(tiles[q] + r * W, columns[q], W * sizeof(float));
@@ -57,6 +65,7 @@ FIXED
         #pragma omp for
         for (long q = 0; q < blocks * pieces; q++) {
             const long row = q / pieces * rows, column = q % pieces * CHUNK, at = row * W + column;
+            const long block = q / pieces * W + column;
             const long left = R - row < rows ? R - row : rows;
             const long n = several ? left * W : W - column < CHUNK ? W - column : CHUNK;
 POINTERS
@@ -64,7 +73,7 @@ POINTERS
             for (long i = 0; i < n; i++) {
 LINES
             }
-BYTES
+AFTER
         }
     }
 }
@@ -126,18 +135,25 @@ class _Writing:
 
 
 def written(lowering: Lowering, kernel: Kernel, spikes: frozenset[Place]) -> Written:
-    """`spikes`: what is stored as bytes too."""
-    writing, stores, packed = _Writing(lowering, kernel), list[Place](), dict[int, Place]()
+    """`spikes`: what is stored as bytes too. Raises Unrecordable for sums over rows that are no channels."""
+    writing, stores, packed, summed = _Writing(lowering, kernel), list[Place](), dict[int, Place](), list[int]()
     for number, places in kernel.stores.items():
         for place in places:
-            writing.lines.append(f"out{len(stores)}[i] = {writing.names[number]};")
+            to = f"out{len(stores)}"
+            if place.step == SUM:
+                to = f"sums[{len(summed)}]"
+                summed.append(len(stores))
             if place in spikes:
                 packed[len(stores)] = place
+            writing.lines.append(f"{to}[i] = {writing.names[number]};")
             stores.append(place)
     loads, scalars, columns = (tuple(each) for each in (writing.loads, writing.scalars, writing.columns))
+    wide = any(math.prod(lowering.forms[place.value].shape[-3:][-2:]) > 1 for place in columns)
+    if wide and summed:
+        raise Unrecordable("sums over the rows of a channel beside numbers of an element each")
     counts = (len(loads), len(scalars), len(columns), len(writing.numbers), len(stores))
     return Written(
-        _text(writing.lines, *counts, list(packed)),
+        _text(writing.lines, *counts, list(packed), summed),
         loads,
         scalars,
         columns,
@@ -145,21 +161,29 @@ def written(lowering: Lowering, kernel: Kernel, spikes: frozenset[Place]) -> Wri
         tuple(stores),
         tuple(packed.values()),
         kernel.domain,
-        any(math.prod(lowering.forms[place.value].shape[-3:][-2:]) > 1 for place in columns),
+        wide,
     )
 
 
 def _text(
-    lines: Sequence[str], loads: int, scalars: int, columns: int, numbers: int, stores: int, packed: Sequence[int]
+    lines: Sequence[str],
+    loads: int,
+    scalars: int,
+    columns: int,
+    numbers: int,
+    stores: int,
+    packed: Sequence[int],
+    summed: Sequence[int],
 ) -> str:
     fixed = [f"const float scalar{q} = *scalars[{q}];" for q in range(scalars)]
     fixed += [f"const float k{q} = k[{q}];" for q in range(numbers)]
     pointers = [f"const float *in{q} = in[{q}] + at;" for q in range(loads)]
     pointers += [f"const float *column{q} = several ? tiles[{q}] : columns[{q}] + column;" for q in range(columns)]
-    pointers += [f"float *out{q} = out[{q}] + at;" for q in range(stores)]
+    pointers += [f"float *out{q} = out[{q}] + {'block' if q in summed else 'at'};" for q in range(stores)]
     narrowed = [f"narrow(bytes[{q}] + at, out{store}, n);" for q, store in enumerate(packed)]
-    text = BODY.replace("COLUMNS", str(columns))
-    places = {"FIXED": (fixed, 8), "POINTERS": (pointers, 12), "LINES": (lines, 16), "BYTES": (narrowed, 12)}
+    narrowed += [f"sum_rows(out{store}, sums[{q}], n, several ? W : n);" for q, store in enumerate(summed)]
+    text = BODY.replace("COLUMNS", str(columns)).replace("SUMS", str(len(summed)))
+    places = {"FIXED": (fixed, 8), "POINTERS": (pointers, 12), "LINES": (lines, 16), "AFTER": (narrowed, 12)}
     for mark, (given, depth) in places.items():
         text = text.replace(f"{mark}\n", "".join(f"{' ' * depth}{line}\n" for line in given))
     return text
