@@ -38,6 +38,7 @@ class Variant:
     """Forced through the variable of `baselines.kernels`; empty: as on any run."""
     recompute: str = "nothing"
     one_pass: bool = False
+    precision: str = "float32"
     plain: bool = False
     """Channels first, no segment, nothing encoded once."""
     changed: Callable[[Method], Method] | None = None
@@ -62,6 +63,7 @@ class Stepper:
             surrogate=surrogate,
             width=setting.width,
         ).to(device)
+        self.network.in_precision(self.variant.precision)
         self.network.recompute = self.variant.recompute  # type: ignore[assignment]
         if self.variant.one_pass:
             one_pass.join(self.network.body, device)
@@ -149,6 +151,7 @@ def _jelly(method: Method) -> Method:
 VARIANTS: Mapping[str, Variant] = {
     "ours": Variant(),
     "ours, one pass": Variant(one_pass=True),
+    "ours, bfloat16": Variant(precision="bfloat16"),
     "ours, recompute": Variant(recompute="everything"),
     "ours, no compiler": Variant(backend="manual"),
     "released semantics": Variant(plain=True, changed=released),

@@ -110,6 +110,7 @@ class Latency(Spec, frozen=True, tag_field="kind", tag="latency"):
 Implementation = Literal[
     "ours",
     "ours, one pass",
+    "ours, bfloat16",
     "ours, recompute",
     "ours, no compiler",
     "released semantics",

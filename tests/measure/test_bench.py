@@ -72,11 +72,11 @@ def test_a_folded_subject_is_the_network_it_says() -> None:
 
 
 def test_every_implementation_of_a_training_step_takes_the_same_gradient() -> None:
-    """But for the bound and SpikingJelly, which compute something else."""
+    """But for the bound and SpikingJelly, which compute something else, and bfloat16, which rounds."""
     setting = msgspec.structs.replace(SMALL, method="mpbn")
     gradients = {}
     for name in VARIANTS:
-        if name not in ("bound", "SpikingJelly"):
+        if name not in ("bound", "SpikingJelly", "ours, bfloat16"):
             step = Stepper(name, setting, CPU)
             step()
             gradients[name] = torch.cat([p.grad.flatten() for p in step.network.parameters() if p.grad is not None])
@@ -84,6 +84,16 @@ def test_every_implementation_of_a_training_step_takes_the_same_gradient() -> No
     for name, gradient in gradients.items():
         error = (gradient - reference).abs().max() / reference.abs().max()
         assert error < 1e-3, (name, float(error))
+
+
+def test_the_step_in_bfloat16_rounds_its_convolutions() -> None:
+    step = Stepper("ours, bfloat16", msgspec.structs.replace(SMALL, method="mpbn"), CPU)
+    seen = set()
+    for module in step.network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda module, given, y: seen.add(y.dtype))
+    step()
+    assert seen == {torch.bfloat16}
 
 
 def test_training_bench_measures_time_memory_and_growth(tmp_path: Path) -> None:
