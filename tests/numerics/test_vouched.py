@@ -104,7 +104,7 @@ def test_a_change_is_refused_until_it_is_raised(
 def test_rounding_alone_is_refused_too_on_a_machine_that_is_known(
     small: dict[str, list[float]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(traces, "bits", lambda method: "other")
+    monkeypatch.setattr(traces, "bits", lambda method, **_: "other")
     assert vouch.main([]) == 1 and "bits of float32" in capsys.readouterr().err
     monkeypatch.setattr(traces, "machine", lambda: "another")
     assert vouch.main([]) == 0 and "bits not compared" in capsys.readouterr().err

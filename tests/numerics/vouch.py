@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     old = json.loads(TRACES.read_text()) if TRACES.exists() else {"traces": {}, "bits": {}}
     new: dict[str, Any] = {"traces": {name: compute() for name, compute in traces.everything()}, "bits": old["bits"]}
     here = traces.machine()
-    bits = {f"method {m}": traces.bits(m) for m in traces.METHODS if traces.METHODS.builtin(m)}
+    named = [*(m for m in traces.METHODS if traces.METHODS.builtin(m)), *traces.SYSTEMS]
+    bits = {f"method {m}": traces.bits(m) for m in named}
     if compiled.library() is not None:
         bits["recipe one pass"] = traces.bits("mpbn", one_pass=True)
     known = old["bits"].get(here, {})
