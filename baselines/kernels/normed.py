@@ -42,8 +42,8 @@ def train(layer: SpikingNeuron, norm: JointBatchNorm, x: Tensor) -> Tensor:
     if count <= 1:
         raise ValueError("batch norm needs more than one value to take statistics of: train with a larger batch")
     given = (x, norm.scaled_weight(), norm.bias, *dispatch.affine(potential, x, layer.timesteps))
-    s, b, mean, var, *of_x = Normed.apply(*given, dispatch.recurrence_of(layer), norm.eps)  # type: ignore[misc]
-    norm.keep(*of_x, count)
+    s, b, mean, var, mean_of_x, var_of_x = Normed.apply(*given, dispatch.recurrence_of(layer), norm.eps)  # type: ignore[misc]
+    norm.keep(mean_of_x, var_of_x, count)
     dispatch.keep(potential, mean, var, x)
     return dispatch.with_bytes(s, b)
 
@@ -61,8 +61,8 @@ class Normed(torch.autograd.Function):
         slope = weight * invstd
         shift = bias - mean * slope
         wide = rows(x, recurrence.timesteps, channels if lam is None else len(lam))
-        affine = tuple(_repeated(column, wide) for column in (slope, shift))
-        s, u, b, *of_u = compiled.normed_forward(recurrence, wide, *affine, lam, beta)
+        wide_slope, wide_shift = (_repeated(column, wide) for column in (slope, shift))
+        s, u, b, *of_u = compiled.normed_forward(recurrence, wide, wide_slope, wide_shift, lam, beta)
         ctx.recurrence, ctx.shape, ctx.stride = recurrence, x.shape, x.stride()
         ctx.save_for_backward(x, u, b, lam, beta, *of_u, mean, invstd, slope, shift)
         s, b = (part.as_strided(x.shape, x.stride()) for part in (s, b))
@@ -74,13 +74,14 @@ class Normed(torch.autograd.Function):
     def backward(ctx, gs, *_):  # type: ignore[override]
         if gs is None:
             return (None,) * 7
-        x, u, b, lam, beta, *of_u, mean, invstd, slope, shift = ctx.saved_tensors
+        x, u, b, lam, beta, mean_of_u, var_of_u, mean, invstd, slope, shift = ctx.saved_tensors
         steps, channels = ctx.recurrence.timesteps, ctx.shape[1]
         wide = rows(x, steps, channels if lam is None else len(lam))
         gs = rows(gs.contiguous(memory_format=torch.channels_last), steps, wide.shape[2])
-        affine = tuple(_repeated(column, wide) for column in (slope, shift, mean))
-        potential = (u, b, lam, beta, *of_u)
-        gy, added, slanted, glam, gbeta = compiled.normed_backward(ctx.recurrence, gs, wide, *affine, *potential)
+        wide_slope, wide_shift, centre = (_repeated(column, wide) for column in (slope, shift, mean))
+        gy, added, slanted, glam, gbeta = compiled.normed_backward(
+            ctx.recurrence, gs, wide, wide_slope, wide_shift, centre, u, b, lam, beta, mean_of_u, var_of_u
+        )
         added, slanted = (column.view(-1, channels).sum(0) for column in (added, slanted))
         gweight = slanted * invstd
         count = x.numel() // channels
