@@ -7,11 +7,13 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from fake_slurm import FakeSlurm
 
-from harness import slurm
+from harness import slurm, tables
 from harness.identity import vouched
+from harness.spec import Preset
 
 
 def pytest_configure() -> None:
@@ -38,6 +40,18 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]
     slurm.config.cache_clear()
     yield made
     slurm.config.cache_clear()
+
+
+@pytest.fixture
+def cifar10_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Preset `cpu` with half of its data sets: what a preset leaves out has to be told, too."""
+    load = tables.load_preset
+
+    def halved(name: str | Path) -> Preset:
+        preset = load(name)
+        return msgspec.structs.replace(preset, only={**preset.only, "dataset": ("cifar10",)})
+
+    monkeypatch.setattr(tables, "load_preset", halved)
 
 
 @pytest.fixture(autouse=True, scope="session")

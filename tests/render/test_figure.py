@@ -24,6 +24,8 @@ from harness.store import Store
 from harness.store.result import Curve, Failure, Result
 from harness.verbs import session
 
+pytestmark = pytest.mark.usefixtures("cifar10_alone")
+
 COLUMNS = "dataset,method,architecture,timesteps,seed,epoch,test_accuracy,train_accuracy,test_loss,train_loss,"
 COLUMNS += "learning_rate,key"
 FIGURE = "figure2"

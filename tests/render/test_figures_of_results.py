@@ -29,6 +29,8 @@ from harness.store.result import Curve, LayerCheck, Result
 from harness.train.tally import doubled
 from harness.verbs import session
 
+pytestmark = pytest.mark.usefixtures("cifar10_alone")
+
 SHOWN = 6
 """Rows of preset `cpu`: two methods at three numbers of timesteps, CIFAR-10."""
 LAYERS = ("first", "second", "third")

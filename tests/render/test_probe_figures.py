@@ -43,6 +43,8 @@ from harness.store.result import Curve, Result
 from harness.train import worker
 from harness.verbs import session
 
+pytestmark = pytest.mark.usefixtures("cifar10_alone")
+
 ALPHAS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 

@@ -24,6 +24,8 @@ from harness.spec import Cell
 from harness.statements.recorded import recorded
 from harness.store import Store
 
+pytestmark = pytest.mark.usefixtures("cifar10_alone")
+
 GAINS = {1: (1.8, 2.4, 2.0, 2.2), 2: (0.5, 1.6, 0.9, 1.3), 4: (-0.2, 0.6, 0.4, 0.1)}
 """Planted: MPBN over the baseline, by T, a seed each."""
 BASE = (60.0, 61.5, 59.25, 60.75)
