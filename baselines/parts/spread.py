@@ -70,8 +70,14 @@ def _partial_sums(g: Tensor) -> Tensor:
     return total
 
 
+def _at_once(g: Tensor) -> Tensor:
+    """On a GPU, where no such kernel has to give the same bits: one block."""
+    return g.sum((0, 2, 3))[None]
+
+
 _library = torch.library.Library("snn_baselines", "DEF")
 _library.define("partial_sums(Tensor g) -> Tensor")
 _library.impl("partial_sums", _partial_sums, "CompositeExplicitAutograd")
+_library.impl("partial_sums", _at_once, "CUDA")
 partial_sums = torch.ops.snn_baselines.partial_sums.default
 """The above as an operation of torch, so that a recording sees it whole."""

@@ -18,6 +18,8 @@ from harness.report.chart import curves
 from harness.report.picture import COLOURS
 from harness.stats import Outcome
 
+pytestmark = pytest.mark.usefixtures("cifar10_alone")
+
 SEEDS = {"vanilla": (60.0, 61.0, 62.0), "mpbn": (62.0, 62.9, 64.0)}
 
 
