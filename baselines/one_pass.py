@@ -46,7 +46,7 @@ def join(body: nn.Module, device: torch.device) -> int:
 def direct(body: nn.Module) -> Iterator[tuple[ConvNorm, SpikingNeuron]]:
     """Norms whose output goes to one layer of neurons, and nowhere else."""
     for module in body.modules():
-        steps = list(module) if isinstance(module, nn.Sequential) else []
+        steps = list(module.children()) if type(module).forward is nn.Sequential.forward else []
         named = (tuple(getattr(module, name) for name in pair) for pair in getattr(module, "norms_into_neurons", ()))
         for conv, neuron in (*pairwise(steps), *named):
             if isinstance(conv, ConvNorm) and type(neuron) is SpikingNeuron:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from baselines.kernels import compiled, dispatch
 from baselines.kernels.recurrence import Recurrence, rows
-from baselines.parts import synchronised
+from baselines.parts import carried, synchronised
 from baselines.parts.potential import MPBN
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def run(layer: SpikingNeuron, norm: JointBatchNorm, x: Tensor) -> Tensor:
 
 def _serves(layer: SpikingNeuron, norm: JointBatchNorm, x: Tensor) -> bool:
     """Whether a kernel by hand computes these neurons, of all samples of the batch, and nobody looks in between."""
-    if norm._forward_hooks or norm._forward_pre_hooks or synchronised.needed() or not layer.training:
+    listened = norm._forward_hooks or norm._forward_pre_hooks
+    if listened or synchronised.needed() or carried.walking() or not layer.training:
         return False
     channels_last = x.is_contiguous(memory_format=torch.channels_last)
     return channels_last and x.device.type == "cpu" and dispatch.backend_for(layer, x) is compiled

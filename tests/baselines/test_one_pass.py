@@ -163,6 +163,15 @@ def small(method: str = "mpbn") -> Network:
     return build(method, "resnet20", shape=(3, 16, 16), classes=10, timesteps=2, width=0.06)
 
 
+def test_a_sequence_with_a_way_of_its_own_is_left_alone() -> None:
+    class Backwards(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return self[0](self[1](x))
+
+    with pytest.raises(one_pass.Impossible):
+        one_pass.join(Backwards(*small().body[:2]), CPU)
+
+
 def test_evaluation_and_names_stay_as_they_are() -> None:
     apart, joined = small(), small()
     one_pass.join(joined.body, CPU)
