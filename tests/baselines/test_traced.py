@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from baselines import METHODS, build
 from baselines.kernels import VARIABLE, compiled, dispatch
 from baselines.kernels.traced import arithmetic, layers, proved
+from baselines.kernels.traced.lowered import Call
 from baselines.method import Parts
 from baselines.parts import moments, surrogates
 from baselines.parts.after import Followed
@@ -338,6 +339,14 @@ def test_who_counts_or_exports_operations_sees_them() -> None:
     with FlopCounterMode(display=False):
         assert layers.serve(layer, x) is None
     assert served(layer, x) == RECORDED
+
+
+def test_an_analog_output_costs_no_pass_over_memory_of_its_own() -> None:
+    layer, x = layer_of("liaf-net", (6, 3, 3)), currents((6, 3, 3))
+    found = layers.serve(layer, x)  # type: ignore[arg-type]
+    assert found is not None and found.program is not None
+    left = [str(each.node.operation) for phase in found.program.phases for each in phase if isinstance(each, Call)]
+    assert left == ["aten.sigmoid.default", "aten.scalar_tensor.default", *["aten.sum.default"] * 4]  # of the leak
 
 
 def test_a_kernel_with_other_bits_is_not_believed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
