@@ -32,7 +32,7 @@ class Followed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         neurons = isinstance(self.neuron, SpikingNeuron) and isinstance(x, Tensor)  # a trace's stand-in is no tensor
-        if not neurons or carried.walking() or dispatch.backend_for(self.neuron, x) is not None:
+        if not neurons or (not carried.walking() and dispatch.backend_for(self.neuron, x) is not None):
             return self._apart(x)
         return layers.run(self, x, self._apart)
 

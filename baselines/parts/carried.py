@@ -6,12 +6,13 @@ here, and says `carries = True`; a layer that has `timesteps` and does not canno
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -32,8 +33,8 @@ _walk: ContextVar[Walk | None] = ContextVar("walk", default=None)
 
 
 @contextmanager
-def on(walk: Walk) -> Iterator[None]:
-    """Calls within are the next steps of `walk`."""
+def on(walk: Walk | None) -> Iterator[None]:
+    """Calls within are the next steps of `walk`, or of none."""
     token = _walk.set(walk)
     try:
         yield
@@ -43,6 +44,28 @@ def on(walk: Walk) -> Iterator[None]:
 
 def walking() -> bool:
     return _walk.get() is not None
+
+
+def seen_by(layer: nn.Module) -> Walk | None:
+    """The walk, with what `layer` and its parts remember alone: what they remember next is not the walk's."""
+    walk = _walk.get()
+    if walk is None:
+        return None
+    return replace(walk, memory={part: walk.memory[part] for part in layer.modules() if part in walk.memory})
+
+
+def handed(walk: Walk | None, layer: nn.Module, to: nn.Module, alter: Callable[[Tensor], Tensor]) -> Walk | None:
+    """What `layer` sees of a walk, as its copy `to` would; each remembered tensor altered."""
+    if walk is None:
+        return None
+    known = ((there, walk.memory.get(here)) for here, there in zip(layer.modules(), to.modules(), strict=True))
+    return replace(walk, memory={there: tuple(map(alter, state)) for there, state in known if state is not None})
+
+
+def apart() -> bool:
+    """Whether no gradient flows from this call into another, so that what learns adds up its gradients call by call."""
+    walk = _walk.get()
+    return walk is None or walk.detach or not torch.is_grad_enabled()
 
 
 def steps(timesteps: int) -> int:

@@ -58,10 +58,11 @@ def overruns(x: Tensor, weight: Tensor, geometry: Geometry) -> bool:
     return torch.get_num_threads() > 1 or pixels > WHOLE
 
 
-def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-    """torch's, but where it `overruns`: there the gradient is taken in another way."""
-    if torch.is_grad_enabled() and overruns(x, weight, geometry):
-        return _Convolve.apply(x, x, weight, bias, None, geometry)  # type: ignore[return-value]
+def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, at: Tensor | None = None) -> Tensor:
+    """torch's, but where it `overruns`: there the gradient is taken in another way. That of the weight is taken `at`
+    another input, if one is given."""
+    if torch.is_grad_enabled() and (at is not None or overruns(x, weight, geometry)):
+        return _Convolve.apply(x, x if at is None else at, weight, bias, None, geometry)  # type: ignore[return-value]
     return F.conv2d(x, weight, bias, *geometry)
 
 
@@ -85,6 +86,8 @@ class Conv2d(nn.Conv2d):
 
 
 class _Convolve(torch.autograd.Function):
+    """`kept` is what the weight's gradient is taken at; that of the input needs no input."""
+
     @staticmethod
     def forward(ctx, x, kept, weight, bias, given, geometry):  # type: ignore[override]
         ctx.save_for_backward(kept, weight)

@@ -167,9 +167,8 @@ class SpikingNeuron(nn.Module):
         x = x.float() if x.dtype == torch.bfloat16 else x  # potentials are never kept in half precision
         if (norm := getattr(x, "left_to_neurons", None)) is not None:
             return normed.run(self, norm, x)
-        if carried.walking():
-            return self.loop(x)
-        if (backend := dispatch.backend_for(self, x)) is not None:
+        backend = None if carried.walking() else dispatch.backend_for(self, x)  # which begin from v(0) = 0
+        if backend is not None:
             return dispatch.run(backend, self, x)
         return layers.run(self, x, self.loop)
 
@@ -181,19 +180,19 @@ class SpikingNeuron(nn.Module):
     def _steps(self, x: Tensor) -> Tensor:
         x = x if self.receive is None else self.receive(x)
         currents, own = x.unflatten(0, (carried.steps(self.timesteps), -1)), self.threshold
-        v, a = carried.recall(self) or (torch.zeros_like(currents[0]),) * 2
+        v, *memory = carried.recall(self) or (torch.zeros_like(currents[0]),) * (1 if own is None else 2)
         spikes, potentials = [], []
         for x_t in currents:
             u = self.charge(v, x_t)  # Eq. 1, Eq. 6
             z = self.normalise(u)  # Eq. 7; the identity without MPBN
-            compared = z if own is None else own(z, a)
+            compared = z if own is None else own(z, *memory)
             s = self.fire(compared)  # Eq. 8
             v = self.reset(u if self.carry == "raw" else z, s)  # Eq. 2: on u, since only then MPBN folds into V
-            a = a if own is None else own.remember(a, s)  # type: ignore[operator]
+            memory = [] if own is None else [own.remember(*memory, s)]  # type: ignore[operator]
             spikes.append(s)
             if self.observed:
                 potentials.append(compared)
-        carried.remember(self, v, a)
+        carried.remember(self, v, *memory)
         return self._shown(torch.cat(spikes), potentials)
 
     def _shown(self, s: Tensor, potentials: list[Tensor]) -> Tensor:

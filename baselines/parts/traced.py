@@ -6,7 +6,6 @@ the input at x(t). Outside a walk, and where no gradient is wanted, they are ord
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,25 +17,18 @@ from baselines.parts.convolution import conv2d
 from baselines.parts.neurons import Place
 from baselines.parts.standardised import StandardisedConv2d
 
-Operation = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""Input, weight, bias -> output."""
 
-
-def traced(
-    layer: nn.Module, decay: float | None, x: Tensor, weight: Tensor, bias: Tensor | None, apply: Operation
-) -> Tensor:
-    """apply(x, weight, bias), with the gradients said above; `layer` remembers the trace.
+def trace(layer: nn.Module, decay: float | None, x: Tensor) -> Tensor | None:
+    """a(t), which `layer` remembers; None where it is not to learn from one.
 
     `decay` None: what it receives is analog, and it learns from that of the step alone.
     """
     if decay is None or not carried.walking() or not torch.is_grad_enabled():
-        return apply(x, weight, bias)
+        return None
     (a,) = carried.recall(layer) or (torch.zeros_like(x),)
-    a = decay * a + x.detach()
+    a = torch.add(x.detach(), a, alpha=decay)
     carried.remember(layer, a)
-    of_trace = apply(a, weight, bias)
-    constant = None if bias is None else bias.detach()
-    return apply(x, weight.detach(), constant) + (of_trace - of_trace.detach())
+    return a
 
 
 class TracedConv2d(StandardisedConv2d):
@@ -45,17 +37,33 @@ class TracedConv2d(StandardisedConv2d):
     decay: float | None = 0.5
 
     def forward(self, input: Tensor) -> Tensor:
-        def apply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-            return conv2d(x, weight, bias, (self.stride, self.padding, self.dilation, self.groups))  # type: ignore[arg-type]
-
-        return traced(self, self.decay, input, self.standardised(), self.bias, apply)
+        a, geometry = trace(self, self.decay, input), (self.stride, self.padding, self.dilation, self.groups)
+        return conv2d(input, self.standardised(), self.bias, geometry, a)  # type: ignore[arg-type]
 
 
 class TracedLinear(nn.Linear):
     decay: float | None = 0.5
 
     def forward(self, input: Tensor) -> Tensor:
-        return traced(self, self.decay, input, self.weight, self.bias, F.linear)
+        a = trace(self, self.decay, input)
+        return super().forward(input) if a is None else linear(input, a, self.weight, self.bias)
+
+
+def linear(x: Tensor, a: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Of x (B, …), with the gradients of weight and bias at `a`."""
+    return _Linear.apply(x, a, weight, bias)  # type: ignore[return-value]
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, a, weight, bias):  # type: ignore[override]
+        ctx.save_for_backward(a, weight)
+        return F.linear(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx, gy):  # type: ignore[override]
+        a, weight = (kept.to(gy.dtype) for kept in ctx.saved_tensors)
+        return gy @ weight, None, gy.t() @ a, gy.sum(0) if ctx.needs_input_grad[3] else None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from baselines.folding import ConvPerStep, absorbed, coefficients, fold_coeffici
 from baselines.method import ConvNorm
 from baselines.network import Network
 from baselines.parts.after import Followed
-from baselines.parts.analog import Analog
+from baselines.parts.analog import SCALE, Analog
 from baselines.parts.coefficient import Coefficient
 from baselines.parts.leaks import Squashed
 from baselines.parts.neunorm import NeuNormalisation
@@ -59,6 +59,30 @@ def test_liaf() -> None:
     near(x.grad, [1.4197497, 0.5928879, -0.0814720, 1.0507010])  # type: ignore[arg-type]
     near(layer.neuron.charge.d.grad, [-0.0327042])  # type: ignore[union-attr]
     near(dense.weight.grad, [1.8258600, 0.0942608])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_analog_output_is_selu_to_the_bit(dtype: torch.dtype) -> None:
+    """As the cited code writes it, clamped: of its exponential no value and no gradient is left, at 0 neither."""
+    torch.manual_seed(0)
+    edges = torch.tensor([0.0, -0.0, 1.0, -1e-45, 1e-45, -200.0, math.inf, -math.inf], dtype=dtype)
+    last = torch.full((1,), 1 / SCALE, dtype=dtype)  # that is not clamped, or the first that is
+    around = [torch.nextafter(last, torch.full_like(last, to)) for to in (0.0, 2.0)]
+    z = torch.cat([edges, last, *around, torch.randn(9989, dtype=dtype)])
+    g, outcomes = torch.randn_like(z), list[Tensor]()
+    for way in (lambda z: nn.functional.selu(z).clamp(0, 1), lambda z: Analog()(showing(z))):
+        x = z.clone().requires_grad_()
+        y = way(x)
+        outcomes += [y.detach(), *torch.autograd.grad(y, x, g)]
+    words = [found.view(torch.int32).tolist() for found in outcomes]  # -0 is not 0
+    assert words[0] == words[2] and words[1] == words[3]
+    assert not outcomes[3][0] and outcomes[3][9:].any()
+
+
+def showing(z: Tensor) -> Tensor:
+    s = torch.zeros_like(z)
+    s.potential = z  # type: ignore[attr-defined]
+    return s
 
 
 def test_a_potential_that_is_passed_on_does_not_fold_into_a_threshold() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from baselines import METHODS, build
+from baselines.kernels.traced import layers
 from baselines.method import Method, Parts
 from baselines.network import Network
 from baselines.parts import carried, leaks, thresholds
@@ -21,7 +23,7 @@ from baselines.parts.objectives import PerStepOneHot
 from baselines.parts.readout import Repeat
 from baselines.parts.spike_time import LeakThenSubtract, SpikeTimed, Through
 from baselines.parts.surrogates import Sigmoid, Surrogate, Triangle
-from baselines.parts.traced import TracedConv2d, traced
+from baselines.parts.traced import TracedConv2d, TracedLinear, linear, trace
 from baselines.procedures.balancing import Balance
 from baselines.procedures.bptt import BPTT
 from baselines.procedures.procedure import Start
@@ -163,7 +165,9 @@ def test_ottt_s_neuron_trace_and_weight() -> None:
         x = torch.tensor([[[[value]]]], requires_grad=True)
         with carried.on(walk):
             s = neuron(x)
-            y = traced(layer, 0.5, s.flatten(1), w, None, nn.functional.linear)
+            a = trace(layer, 0.5, s.flatten(1))
+            assert a is not None
+            y = linear(s.flatten(1), a, w, None)
         (t * y).sum().backward()
         spikes.append(s)
         outputs.append(y)
@@ -180,6 +184,50 @@ def test_scaled_weight_standardisation() -> None:
     conv = TracedConv2d(2, 1, 3)
     conv.weight.data = ((torch.arange(18.0) - 5) / 10).view(1, 2, 3, 3)
     near(conv.standardised().flatten()[:6], [-0.3752805, -0.3311298, -0.2869792, -0.2428286, -0.1986779, -0.1545273])
+
+
+def as_defined(layer: TracedConv2d | TracedLinear, x: Tensor, a: Tensor) -> Tensor:
+    """The value at x, the gradient of weight and bias at a, that of x at x: by autograd alone."""
+
+    def apply(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        if isinstance(layer, TracedLinear):
+            return nn.functional.linear(x, weight, bias)
+        return nn.functional.conv2d(x, weight, bias, layer.stride, layer.padding)  # type: ignore[arg-type]
+
+    weight, bias = layer.standardised() if isinstance(layer, TracedConv2d) else layer.weight, layer.bias
+    assert bias is not None
+    of_trace = apply(a, weight, bias)
+    return apply(x, weight.detach(), bias.detach()) + (of_trace - of_trace.detach())
+
+
+@pytest.mark.parametrize("kernel", [0, 1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_one_forward_gives_the_bits_of_the_two_of_the_definition(kernel: int, dtype: torch.dtype) -> None:
+    torch.manual_seed(1)
+    layer = TracedConv2d(5, 7, kernel, 2 - kernel // 3) if kernel else TracedLinear(5 * 36, 7)
+    walk, a = carried.Walk(detach=True), torch.zeros(())
+    for _ in range(3):
+        s = (torch.rand(4, 5, 6, 6) > 0.7).float().contiguous(memory_format=torch.channels_last) * 2.74
+        x = (s if kernel else s.flatten(1)).requires_grad_()
+        a = 0.5 * a + x.detach()
+        found = list[list[Tensor]]()
+        for way in (layer, partial(as_defined, layer, a=a)):
+            with carried.on(walk), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                y = way(x)
+            g = torch.randn(y.shape, generator=torch.Generator().manual_seed(2)).to(y.dtype)
+            found.append([y.detach(), *torch.autograd.grad(y, [x, *layer.parameters()], g)])
+        assert len(found[0]) == (5 if kernel else 4)
+        assert all(torch.equal(p, q) and p.dtype == q.dtype for p, q in zip(*found, strict=True))
+
+
+def test_a_convolution_is_computed_once_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, images, labels = one_layer(3)
+    calls = list[int]()
+    for name in ("conv2d", "linear"):
+        own = getattr(nn.functional, name)
+        monkeypatch.setattr(nn.functional, name, lambda *given, own=own: (calls.append(1), own(*given))[1])
+    learned(network, images, labels, online=True)
+    assert len(calls) == 2 * 3
 
 
 def one_layer(timesteps: int) -> tuple[Network, Tensor, Tensor]:
@@ -268,7 +316,9 @@ def test_online_keeps_no_more_for_more_timesteps() -> None:
         images, labels = torch.rand(12, 2, 8, 8), torch.arange(12) % 3
         return most_kept(lambda: learned(network, images, labels, online))
 
-    online = [kept(timesteps, True) for timesteps in (2, 8, 32)]
+    with layers.at_once():  # a kernel keeps other numbers than the loop, and would take over on the way
+        kept(2, True)
+        online = [kept(timesteps, True) for timesteps in (2, 8, 32)]
     assert len(set(online)) == 1, online
     assert kept(32, False) > 3 * online[0]
 

@@ -17,12 +17,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from baselines import METHODS, build
 from baselines.kernels import VARIABLE, compiled, dispatch
 from baselines.kernels.traced import arithmetic, layers, proved
+from baselines.kernels.traced.lowered import Call
 from baselines.method import Parts
-from baselines.parts import moments, surrogates
+from baselines.parts import carried, moments, surrogates
 from baselines.parts.after import Followed
 from baselines.parts.leak_corrected import WhereFired
 from baselines.parts.neurons import LIF, Fire, HardReset, Leak, Neuron, SoftReset, SpikingNeuron
-from baselines.parts.potential import ChannelMPBN
+from baselines.parts.potential import ChannelMPBN, ElementMPBN
 from baselines.parts.rectifier import Rectified as ReLU
 from baselines.parts.spike_time import Delay, Through
 
@@ -159,6 +160,20 @@ def test_a_norm_on_the_potential_keeps_its_statistics() -> None:
     """Beside a reset that the kernel by hand does not know."""
     neuron = replace(LIF, normalise=ChannelMPBN(), reset=SoftReset())
     same_as_loop(neuron.build((6, 3, 3), 3, surrogates.STE()), currents((6, 3, 3), 3))
+
+
+@pytest.mark.parametrize("norm", [ChannelMPBN(), ElementMPBN()], ids=repr)
+def test_some_gradients_take_what_was_kept_for_all(norm: object) -> None:
+    """Though their recording is shorter: what the kernels left between two operations has other numbers there."""
+    layer = replace(LIF, normalise=norm, reset=SoftReset()).build((6, 3, 3), 2, surrogates.STE())
+    layer.shows_potential = True
+    x, found = currents((6, 3, 3), 2), []
+    for way in ("forward", "loop"):
+        y = getattr(copy.deepcopy(layer), way)(x)
+        tangent = torch.randn(y.shape, generator=torch.Generator().manual_seed(1))
+        found += [torch.autograd.grad(each, x, tangent, retain_graph=True)[0] for each in (y, y.potential)]
+    assert served(layer, x) == RECORDED
+    assert proved._same(found[0], found[2]) and proved._same(found[1], found[3])
 
 
 def test_threads_share_the_work_and_change_no_bit() -> None:
@@ -338,6 +353,126 @@ def test_who_counts_or_exports_operations_sees_them() -> None:
     with FlopCounterMode(display=False):
         assert layers.serve(layer, x) is None
     assert served(layer, x) == RECORDED
+
+
+def lying(tensor: Tensor, stride: tuple[int, ...]) -> Tensor:
+    return torch.empty_strided(tensor.shape, stride).copy_(tensor)
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_whatever_the_order_of_memory_it_is_the_loop_s(method: str) -> None:
+    """Of a map of one place it has two names; gradients come in another from a flattened map, or spread from a mean.
+    Sums over channels go by it, and convolutions further on."""
+    spread = (lambda g: g.contiguous(), lambda g: g[..., :1, :1].expand(g.shape))
+    named = [lambda t, s=s: lying(t, s) for s in ((37, 1, 37, 37), (37, 1, 1, 1))]
+    cases = [((6, 3, 3), lambda x: x, g) for g in spread] + [((37, 1, 1), x, g) for x in named for g in named]
+    for shape, x_lies, g_lies in cases:
+        layer, x = layer_of(method, shape, 2), x_lies(currents(shape, 2).detach()).requires_grad_()
+        if served(layer, x) != RECORDED:
+            return
+        outcomes = []
+        for way in ("forward", "loop"):
+            torch.manual_seed(0)
+            y = getattr(copy.deepcopy(layer), way)(x)
+            (gx,) = torch.autograd.grad(y, x, g_lies(torch.randn(y.shape)))
+            outcomes.append((y.detach(), gx))
+        assert all(map(proved._same, *outcomes))
+
+
+# --- walks ------------------------------------------------------------------------------------------------------------
+
+
+def walkable(method: str) -> bool:
+    """What can carry on at all: see test_walk.py."""
+    layer = layer_of(method, (6, 3, 3))
+    known = all(getattr(m, "carries", False) or not hasattr(m, "timesteps") for m in layer.modules())
+    return known and not getattr(getattr(layer, "neuron", layer), "receive", None)
+
+
+def walked(layer: nn.Module, way: str, chunks: list[int]) -> list[Tensor | None]:
+    """All that goes out of a walk that remembers constants, chunk by chunk, gradients too where they are enabled."""
+    torch.manual_seed(5)
+    walk, layer, found = carried.Walk(detach=True), copy.deepcopy(layer), list[Tensor | None]()
+    learned = [p for p in layer.parameters() if p.requires_grad]
+    for walk.steps in chunks:
+        x = currents((6, 3, 3), walk.steps)
+        with carried.on(walk):
+            y = getattr(layer, way)(x)
+        g = torch.randn(y.shape)
+        found += [y.detach(), *(torch.autograd.grad(y, [x, *learned], g, allow_unused=True) if y.requires_grad else ())]
+    return found + [tensor for part in layer.modules() for tensor in walk.memory.get(part, ())]
+
+
+WALKED = [name for name in filter(walkable, METHODS) if layer_of(name, (6, 3, 3)).__class__ is not ReLU]
+
+
+@pytest.mark.parametrize("method", WALKED)
+def test_a_walk_is_served_with_the_bits_of_its_loop(method: str) -> None:
+    """What is remembered too; of more steps than one each method that trains so, and some."""
+    layer = layer_of(method, (6, 3, 3))
+    chunks = [1, 1, 3] if method in ("ottt", "hybrid-train", "mpbn", "spike-basedbp") else [1, 1]
+    for gradients in (True, False):
+        with torch.set_grad_enabled(gradients):
+            ours, theirs = (walked(layer, way, chunks) for way in ("forward", "loop"))
+        assert len(ours) == len(theirs) > len(chunks) and all(map(proved._same, ours, theirs))
+    assert layers._known and all(known.ready for known in layers._known.values()), layers._known
+
+
+def test_gradients_from_one_chunk_into_another_are_the_loop_s() -> None:
+    """A kernel adds up what its own chunk gives a parameter: another order of the same sum."""
+    layer, walk = layer_of("plif", (6, 3, 3)), carried.Walk()
+    with carried.on(walk):
+        assert layers.serve(layer, currents((6, 3, 3), 1)) is None  # type: ignore[arg-type]
+        layer(currents((6, 3, 3), 1))
+        (v,) = walk.memory[layer]
+        assert v.requires_grad
+        with torch.no_grad():
+            assert served(layer, currents((6, 3, 3), 1)) == RECORDED
+
+
+def test_kernels_of_a_walk_are_proved_with_what_it_remembers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On a copy: nothing of the walk moves by it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    layer, walk = layer_of("ottt", (6, 3, 3)), carried.Walk(detach=True)
+    neuron: nn.Module = layer.neuron  # type: ignore[assignment]
+    with carried.on(walk):
+        layer(currents((6, 3, 3), 1))
+        (v,) = walk.memory[neuron]
+        kept = v.clone()
+        assert served(layer, currents((6, 3, 3), 1)) == RECORDED and walk.memory[neuron][0] is v
+        assert torch.equal(v, kept) and v.any() and not v.requires_grad
+        layers.forget()
+        monkeypatch.setitem(arithmetic.C, "sub", "{0} - {1} * 1.0000001f")
+        found = layers.serve(layer, currents((6, 3, 3), 1))  # type: ignore[arg-type]
+        assert found is not None and "other bits than the loop's" in found.refused
+
+
+def test_a_chunk_of_more_steps_than_a_kernel_has_stays_in_the_loop() -> None:
+    layer = layer_of("ottt", (6, 3, 3), timesteps=100)
+    with torch.no_grad(), carried.on(carried.Walk(steps=layers.LONGEST + 1)):
+        assert layers.serve(layer, currents((6, 3, 3), layers.LONGEST + 1).detach()) is None  # type: ignore[arg-type]
+    with torch.no_grad(), carried.on(carried.Walk(steps=layers.LONGEST)):
+        assert served(layer, currents((6, 3, 3), layers.LONGEST).detach()) == RECORDED
+
+
+def left_to_torch(layer: nn.Module, x: Tensor) -> list[str]:
+    """Operations between kernels."""
+    found = layers.serve(layer, x)  # type: ignore[arg-type]
+    assert found is not None and found.program is not None
+    return [str(each.node.operation) for phase in found.program.phases for each in phase if isinstance(each, Call)]
+
+
+def test_an_analog_output_costs_no_pass_over_memory_of_its_own() -> None:
+    left = left_to_torch(layer_of("liaf-net", (6, 3, 3)), currents((6, 3, 3)))
+    assert left == ["aten.sigmoid.default", "aten.scalar_tensor.default", *["aten.sum.default"] * 4]  # of the leak
+
+
+def test_what_is_remembered_is_read_where_it_is_needed() -> None:
+    layer = layer_of("ottt", (6, 3, 3))
+    with carried.on(carried.Walk(detach=True)):
+        for _ in range(2):
+            assert left_to_torch(layer, currents((6, 3, 3), 1)) == ["aten.sigmoid.default"]
+            layer(currents((6, 3, 3), 1))
 
 
 def test_a_kernel_with_other_bits_is_not_believed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_rounding_alone_is_refused_too_on_a_machine_that_is_known(
 
 
 @pytest.mark.skipif(compiled.library() is None, reason="no C compiler here")
-@pytest.mark.parametrize("method", ["plif", "im-loss"])
+@pytest.mark.parametrize("method", ["plif", "im-loss", "ottt"])
 def test_kernels_made_of_a_recording_change_no_bit_of_a_training(method: str) -> None:
     """They take over in the middle of a cell, whenever they are ready."""
     looped = traces.bits(method)

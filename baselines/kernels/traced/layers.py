@@ -7,7 +7,7 @@ loop has taken as long as making them will. That is never more than twice the le
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ from baselines.kernels import compiled
 from baselines.kernels.traced.alike import Unknown, told
 from baselines.kernels.traced.program import Program, Recurred
 from baselines.kernels.traced.proved import differing
-from baselines.kernels.traced.recorded import Unrecordable, neurons_of, record, shows, tensors_of
-from baselines.parts import moments, synchronised
+from baselines.kernels.traced.recorded import Unrecordable, Wanted, neurons_of, record, shows, state_of, tensors_of
+from baselines.parts import carried, moments, synchronised
 
 if TYPE_CHECKING:
     from baselines.parts.after import Followed
@@ -42,8 +42,8 @@ class Served:
     program: Program | None = None
     refused: str = ""
     """Why they stay in the loop."""
-    others: dict[tuple[bool, ...], Program] = field(default_factory=dict)
-    """Programs for gradients of some outputs only."""
+    others: dict[tuple[tuple[int, ...] | None, ...], Program] = field(default_factory=dict)
+    """Programs for gradients of some outputs only, or in another order of memory."""
 
     @property
     def ready(self) -> bool:
@@ -88,21 +88,30 @@ def serve(layer: SpikingNeuron | Followed, x: Tensor) -> Served | None:
     """What computes `layer` of `x`, made if it is time to; None for what is not even thought of."""
     if x.dim() != 4 or x.dtype != torch.float32 or x.device.type != "cpu" or x.numel() == 0 or not compiled.wanted():
         return None
-    if neurons_of(layer).timesteps > LONGEST or not x.is_contiguous(memory_format=torch.channels_last):
+    if carried.steps(neurons_of(layer).timesteps) > LONGEST or not x.is_contiguous(memory_format=torch.channels_last):
         return None
     if synchronised.needed() and (moments.wanted() or any(True for _ in layer.buffers())):
         return None  # statistics may be those of several processes
-    if _watched(x):
+    if _watched(x) or not carried.apart():
         return None
     try:
         state = (torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), moments.wanted())
-        key = (told(layer, root=True), x.shape, x.stride(), x.requires_grad, *state)
+        key = (told(layer, root=True), x.shape, x.stride(), x.requires_grad, *state, _told(layer))
     except Unknown:
         return None
     served = _known.setdefault(key, Served())
     if not served.refused and not served.ready:
         _make(served, layer, x)
     return served
+
+
+def _told(layer: SpikingNeuron | Followed) -> Any:
+    """What of the walk makes another kernel."""
+    walk = carried.seen_by(layer)
+    if walk is None:
+        return None
+    memory = tuple((place, walk.memory.get(part)) for place, part in enumerate(layer.modules()))
+    return (walk.steps, walk.detach, told(memory))
 
 
 def _watched(x: Tensor) -> bool:
@@ -117,7 +126,7 @@ def _make(served: Served, layer: SpikingNeuron | Followed, x: Tensor) -> None:
     """As much as it is time for."""
     try:
         if served.program is None and (_at_once.get() or served.spent >= RECORDING):
-            served.program = _recorded(layer, x, None)
+            served.program = _recorded(layer, x, carried.seen_by(layer), ())
         if (program := served.program) is None:
             return
         if program.rounded and torch.is_autocast_enabled("cpu"):
@@ -134,11 +143,11 @@ def _count(served: Served, seconds: float) -> None:
         _spent[served.program.text] = _spent.get(served.program.text, 0) + seconds
 
 
-def _recorded(layer: SpikingNeuron | Followed, x: Tensor, wanted: Sequence[bool] | None) -> Program:
-    outputs = 1 + shows(layer) + 2 * moments.wanted()
-    learns = x.requires_grad or any(p.requires_grad for p in layer.parameters())
-    back = (wanted or [True] * outputs) if learns and torch.is_grad_enabled() else None
-    return Program(record(layer, x, back), neurons_of(layer).timesteps)
+def _recorded(layer: SpikingNeuron | Followed, x: Tensor, walk: carried.Walk | None, wanted: Wanted) -> Program:
+    learns = any(tensor.requires_grad for tensor in (x, *layer.parameters()))
+    back = wanted if learns and torch.is_grad_enabled() else None
+    with carried.on(walk):
+        return Program(record(layer, x, walk, back), carried.steps(neurons_of(layer).timesteps))
 
 
 def _link(served: Served, layer: SpikingNeuron | Followed, x: Tensor) -> None:
@@ -155,33 +164,44 @@ def _link(served: Served, layer: SpikingNeuron | Followed, x: Tensor) -> None:
 
 
 def _computed(served: Served, layer: SpikingNeuron | Followed, x: Tensor) -> Tensor:
-    program = served.program
+    program, walk = served.program, carried.seen_by(layer)
     assert program is not None
 
-    def back(wanted: Sequence[bool]) -> Program:
-        return _for_gradients(served, program, layer, x, tuple(wanted))
+    def back(wanted: Wanted) -> Program:
+        return _for_gradients(served, program, layer, x, walk, tuple(wanted))
 
-    *outputs, packed = Recurred.apply(program, back, x, *tensors_of(layer).values())  # type: ignore[misc]
+    given = (x, *tensors_of(layer).values(), *state_of(layer, walk))
+    *outputs, packed = Recurred.apply(program, back, *given)  # type: ignore[misc]
     s, *rest = outputs
     if packed is not None:
         s.as_bytes = packed
     if shows(layer):
         s.potential, *rest = rest
+    parts = list(layer.modules()) if program.recording.remembered else []
+    for place, count in reversed(program.recording.remembered):
+        carried.remember(parts[place], *rest[len(rest) - count :])
+        del rest[len(rest) - count :]
     if rest:
         moments.pass_on(moments.Moments(*rest, place=neurons_of(layer).place))
     return s
 
 
 def _for_gradients(
-    served: Served, program: Program, layer: SpikingNeuron | Followed, x: Tensor, wanted: tuple[bool, ...]
+    served: Served,
+    program: Program,
+    layer: SpikingNeuron | Followed,
+    x: Tensor,
+    walk: carried.Walk | None,
+    wanted: tuple[tuple[int, ...] | None, ...],
 ) -> Program:
     """The program whose way back takes gradients of the `wanted` outputs."""
-    if wanted == tuple(number is not None for number in program.recording.tangents):
+    recording = program.recording
+    if wanted == tuple(None if n is None else recording.forms[n].stride for n in recording.tangents):
         return program
     if wanted not in served.others:
-        listens = len(wanted) > 1 + shows(layer)
+        listens = len(wanted) - sum(count for _, count in program.recording.remembered) > 1 + shows(layer)
         with torch.enable_grad(), moments.written_to([]) if listens else nullcontext():
-            made = _recorded(layer, x.detach().requires_grad_(x.requires_grad), wanted)
+            made = _recorded(layer, x.detach().requires_grad_(x.requires_grad), walk, wanted)
         made.library = compiled.linked(made.text)
         served.others[wanted] = made
     return served.others[wanted]

@@ -85,7 +85,7 @@ class Lowering(Lanes):
         self._seen: dict[str, tuple[int | None, ...]] = {}
         for number in recording.given:
             forward.available[number] = 0
-            if number == recording.given[0] or self.domain_of(number) != FRAME:
+            if number in recording.frames or self.domain_of(number) != FRAME:
                 self._there(FORWARD, number)
         self._lower(FORWARD, recording.nodes[: recording.turn], recording.outputs)
         backward.available = dict.fromkeys(forward.available, 0)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from baselines.kernels.traced.lanes import FRAME
-from baselines.kernels.traced.lowered import BACKWARD, FORWARD, SUM, Call, Lowering, Place
+from baselines.kernels.traced.lowered import BACKWARD, FORWARD, SUM, Call, Lowering, Place, relaid
 from baselines.kernels.traced.recorded import Recording, Value
 from baselines.kernels.traced.written import HEAD, Written, written
 
@@ -31,6 +31,8 @@ class Program:
     """One layer, at one shape, forward and (where it was recorded) back."""
 
     def __init__(self, recording: Recording, timesteps: int) -> None:
+        self.own = len(recording.forms)
+        """From this number on values are the lowering's own, first those of the way forward, whatever is wanted."""
         lowering = Lowering(recording, timesteps)
         self.recording, self.timesteps, self.frame = recording, timesteps, lowering.frame
         self.root = lowering.root
@@ -94,7 +96,7 @@ class Program:
         found = call.node.operation(*args, **kwargs)
         for number, tensor in zip(call.node.outputs, (found,) if call.node.single else found, strict=True):
             if number is not None:
-                values[number] = tensor
+                values[number] = _lying(tensor, self.recording.forms[number].stride)
 
     def _kernel(self, step: Step, values: Values, packed: Tensor | None) -> None:
         made = step.written
@@ -129,6 +131,11 @@ class Program:
             _pointers(at(place, values[place.value]) for place in made.stores),
             _pointers(at(place, packed) for place in made.bytes),  # type: ignore[arg-type]
         )
+
+
+def _lying(tensor: Tensor, stride: tuple[int, ...]) -> Tensor:
+    """As the recording says: torch's operations may lay numbers otherwise than tensors without."""
+    return tensor if tensor.stride() == stride else relaid(tensor, stride)
 
 
 def _is_a_product(call: Call) -> bool:
@@ -166,24 +173,20 @@ class Recurred(torch.autograd.Function):
         ctx.program, ctx.back = program, back
         ctx.save_for_backward(*(values[number] for number in program.kept))
         ctx.set_materialize_grads(False)
-        if packed is not None:
-            ctx.mark_non_differentiable(packed)
-        return *program.outputs(values), packed
+        outputs, tangents = program.outputs(values), program.recording.tangents
+        constant = [y for y, tangent in zip(outputs, tangents, strict=False) if tangent is None]
+        ctx.mark_non_differentiable(*constant, *([] if packed is None else [packed]))
+        return *outputs, packed
 
     @staticmethod
     def backward(ctx, *grads):  # type: ignore[override]
         *grads, _ = grads
         if all(grad is None for grad in grads):
             return None, None, *(None for _ in ctx.program.recording.given)
-        program = ctx.back([grad is not None for grad in grads])
-        values = dict(zip(ctx.program.kept, ctx.saved_tensors, strict=True))
+        program = ctx.back([None if grad is None else grad.stride() for grad in grads])
+        numbers = (n if n < ctx.program.own else n - ctx.program.own + program.own for n in ctx.program.kept)
+        values = dict(zip(numbers, ctx.saved_tensors, strict=True))
         for number, grad in zip(program.recording.tangents, grads, strict=True):
             if number is not None:
-                values[number] = _as_recorded(grad, program.recording.forms[number].stride)
+                values[number] = grad
         return None, None, *program.backward(values)
-
-
-def _as_recorded(grad: Tensor, stride: tuple[int, ...]) -> Tensor:
-    if grad.stride() == stride:
-        return grad
-    return torch.empty_strided(grad.shape, stride, dtype=grad.dtype).copy_(grad)

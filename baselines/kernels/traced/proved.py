@@ -1,4 +1,5 @@
-"""The proof of a program: on the numbers of a call, the very bits of the loop, forward and back."""
+"""The proof of a program: on the numbers of a call, the very bits of the loop, forward and back, in the same order of
+memory, by which convolutions go."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines.kernels.traced.recorded import outputs_of, tensors_of
-from baselines.parts import moments
+from baselines.kernels.traced.recorded import outputs_of, state_of, tensors_of
+from baselines.parts import carried, moments
 
 Way = Callable[[Any, Tensor], Tensor]
 """(layer, x) -> spikes."""
@@ -27,17 +28,18 @@ def differing(layer: Any, x: Tensor, ours: Way, differentiable: bool) -> str:
         outcomes = []
         for way in (lambda layer, x: layer.loop(x), ours):
             torch.set_rng_state(state)
-            outcomes.append(_outcome(way, copy.deepcopy(layer), x, differentiable))
+            outcomes.append(_outcome(way, layer, x, differentiable))
     reference, found = outcomes
     return next((name for name in reference if not _same(found[name], reference[name])), "")
 
 
-def _outcome(way: Way, layer: Any, x: Tensor, differentiable: bool) -> dict[str, Tensor | None]:
+def _outcome(way: Way, original: Any, x: Tensor, differentiable: bool) -> dict[str, Tensor | None]:
     """Outputs, gradients and buffers, by name."""
-    x = x.detach().requires_grad_(x.requires_grad)
+    x, layer = _leaf(x), copy.deepcopy(original)
+    walk = carried.handed(carried.seen_by(original), original, layer, _leaf)
     tape: list[moments.Moments] = []
-    with moments.written_to(tape) if moments.wanted() else nullcontext():
-        outputs = outputs_of(layer, way(layer, x), tape)
+    with moments.written_to(tape) if moments.wanted() else nullcontext(), carried.on(walk):
+        outputs = outputs_of(layer, way(layer, x), tape) + state_of(layer, walk)
     found: dict[str, Tensor | None] = {f"output {i}": y.detach() for i, y in enumerate(outputs)}
     reached = [y for y in outputs if y.requires_grad]
     if differentiable and reached:
@@ -49,10 +51,14 @@ def _outcome(way: Way, layer: Any, x: Tensor, differentiable: bool) -> dict[str,
     return found | dict(layer.named_buffers())
 
 
+def _leaf(tensor: Tensor) -> Tensor:
+    return tensor.detach().requires_grad_(tensor.requires_grad)
+
+
 def _same(a: Tensor | None, b: Tensor | None) -> bool:
     if a is None or b is None:
         return a is b
-    return a.shape == b.shape and torch.equal(_bits(a), _bits(b))
+    return a.shape == b.shape and a.stride() == b.stride() and torch.equal(_bits(a), _bits(b))
 
 
 def _bits(tensor: Tensor) -> Tensor:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from baselines.parts import moments
+from baselines.parts import carried, moments
 
 if TYPE_CHECKING:
     from baselines.parts.after import Followed
@@ -32,6 +32,13 @@ class Value:
     """A tensor of the recording, by its place in `Recording.shapes`."""
 
     number: int
+
+
+aten = torch.ops.aten
+BROADCASTING = {aten.add, aten.sub, aten.rsub, aten.mul, aten.div, aten.gt, aten.ge, aten.lt, aten.le, aten.eq, aten.ne}
+"""Operations to which a number is another operand, of another shape."""
+Wanted: TypeAlias = Sequence[tuple[int, ...] | None]
+"""Strides of the gradient that comes in for each output; None: none does. What goes out lies as these make it."""
 
 
 class Form(NamedTuple):
@@ -57,9 +64,13 @@ class Recording:
     forms: list[Form] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     given: list[int] = field(default_factory=list)
-    """x, then parameters and buffers, in the order of `tensors_of`."""
+    """x, then parameters and buffers, in the order of `tensors_of`, then what is remembered of the steps before."""
+    frames: list[int] = field(default_factory=list)
+    """Those of them that are of the batch: x, and what is remembered."""
     outputs: list[int] = field(default_factory=list)
-    """Spikes; the potential where it is shown; mean and variance where they are wanted."""
+    """Spikes; the potential where it is shown; mean and variance where they are wanted; what is to be remembered."""
+    remembered: list[tuple[int, int]] = field(default_factory=list)
+    """Of how many tensors that is, by the part's place in `layer.modules()`."""
     turn: int = 0
     """Nodes before the way back."""
     tangents: list[int | None] = field(default_factory=list)
@@ -104,7 +115,7 @@ class _Recorder(TorchDispatchMode):
         told: Any = tree_map(lambda part: self.value(part) if isinstance(part, Tensor) else part, (tuple(args), kwargs))
         if func._schema.is_mutable:
             return self._in_place(func, args, kwargs, told)
-        found = func(*args, **kwargs)
+        found = _laid(func, args, func(*args, **kwargs))
         outputs = found if isinstance(found, tuple | list) else (found,)
         if not all(part is None or isinstance(part, Tensor) for part in outputs):
             raise Unrecordable(f"{func} is no tensor")
@@ -122,6 +133,21 @@ class _Recorder(TorchDispatchMode):
         pure(*args, **kwargs)
         self.recording.nodes.append(Node(pure, told[0], told[1], (self.name(changed),), True))
         return changed
+
+
+def _laid(operation: Any, args: Any, found: Any) -> Any:
+    """As what is found lies in memory where there are numbers, which is not always as it does without them."""
+    if operation is aten.native_batch_norm_backward.default:
+        return (torch.empty_like(args[1]), *found[1:])
+    if torch.Tag.pointwise not in operation.tags or _takes_a_number(operation, args):
+        return found
+    if all(t.shape == found.shape and t.is_contiguous() for t in args if isinstance(t, Tensor)):
+        return torch.empty(found.shape, dtype=found.dtype, device="meta")  # of maps of one place, both orders are one
+    return found
+
+
+def _takes_a_number(operation: Any, args: Any) -> bool:
+    return operation.overloadpacket in BROADCASTING and not isinstance(args[1], Tensor)
 
 
 def tensors_of(layer: nn.Module) -> dict[str, Tensor]:
@@ -144,6 +170,18 @@ def outputs_of(layer: SpikingNeuron | Followed, s: Tensor, tape: Sequence[moment
     return [s, *potential, *(tensor for each in tape for tensor in (each.mean, each.var))]
 
 
+def state_of(layer: nn.Module, walk: carried.Walk | None) -> list[Tensor]:
+    """What the parts of `layer` remember, in their order."""
+    return [] if walk is None else [tensor for part in layer.modules() for tensor in walk.memory.get(part, ())]
+
+
+def parts_of(layer: nn.Module, walk: carried.Walk | None) -> list[tuple[int, int]]:
+    """See `Recording.remembered`."""
+    if walk is None:
+        return []
+    return [(place, len(walk.memory[part])) for place, part in enumerate(layer.modules()) if part in walk.memory]
+
+
 class _Loop(nn.Module):
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -153,22 +191,30 @@ class _Loop(nn.Module):
         return self.layer.loop(x)  # type: ignore[operator]
 
 
-def record(layer: SpikingNeuron | Followed, x: Tensor, wanted: Sequence[bool] | None) -> Recording:
-    """What `layer` does to `x`, and on the way back from the `wanted` of its outputs. Raises Unrecordable."""
+def record(layer: SpikingNeuron | Followed, x: Tensor, walk: carried.Walk | None, wanted: Wanted | None) -> Recording:
+    """What `layer` does to `x`, and on the way back from the `wanted` of its outputs; from all, as they lie, for ().
+
+    `walk` is as the layer sees it, and stays as it is. Raises Unrecordable.
+    """
     differentiable = wanted is not None
     metas = {f"layer.{name}": _meta(tensor, differentiable) for name, tensor in tensors_of(layer).items()}
-    given = (_meta(x, differentiable), *metas.values())
+    before = carried.handed(walk, layer, layer, lambda tensor: _meta(tensor, differentiable))
+    memory = state_of(layer, before)
+    given = (_meta(x, differentiable), *metas.values(), *memory)
     recorder, tape = _Recorder(), list[moments.Moments]()
     recording = recorder.recording
     recording.given = [recorder.name(tensor) for tensor in given]
+    recording.frames = [recording.given[0], *recording.given[len(given) - len(memory) :]]
     listening = moments.written_to(tape) if moments.wanted() else nullcontext()
     try:
-        with recorder, listening, torch.set_grad_enabled(differentiable):
+        with recorder, listening, carried.on(before), torch.set_grad_enabled(differentiable):
             outputs = outputs_of(layer, torch.func.functional_call(_Loop(layer), metas, given[:1]), tape)
+            recording.remembered = parts_of(layer, before)
+            outputs += state_of(layer, before)
             recording.outputs = [recorder.value(tensor).number for tensor in outputs]
             recording.turn = len(recording.nodes)
             if wanted is not None:
-                _back(recorder, outputs, wanted, given)
+                _back(recorder, outputs, wanted or [y.stride() for y in outputs], given)
     except Unrecordable:
         raise
     except Exception as error:  # whatever a neuron of a user's own does to a tensor without numbers
@@ -176,11 +222,13 @@ def record(layer: SpikingNeuron | Followed, x: Tensor, wanted: Sequence[bool] | 
     return recording
 
 
-def _back(recorder: _Recorder, outputs: Sequence[Tensor], wanted: Sequence[bool], given: Sequence[Tensor]) -> None:
+def _back(recorder: _Recorder, outputs: Sequence[Tensor], wanted: Wanted, given: Sequence[Tensor]) -> None:
     recording = recorder.recording
     tangents = [
-        torch.empty_strided(y.shape, y.stride(), dtype=y.dtype, device="meta") if asked and y.requires_grad else None
-        for y, asked in zip(outputs, wanted, strict=True)
+        None
+        if stride is None or not y.requires_grad
+        else torch.empty_strided(y.shape, stride, dtype=y.dtype, device="meta")
+        for y, stride in zip(outputs, wanted, strict=True)
     ]
     del recording.nodes[recording.turn :]  # the making of the tangents
     recording.tangents = [None if tangent is None else recorder.name(tangent) for tangent in tangents]
