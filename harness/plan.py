@@ -143,7 +143,7 @@ def plan_cells(cells: Sequence[Cell]) -> Plan:
     """Cells that were asked for one by one, as a table of their own: a row for those that differ by seed only."""
     groups: dict[Cell, list[Cell]] = defaultdict(list)
     for cell in cells:
-        groups[_seedless(cell)].append(cell)
+        groups[cell.seedless].append(cell)
     rows = [Row(method=c.method, architecture=c.architecture, dataset=c.dataset, timesteps=c.timesteps) for c in groups]
     lines = [
         Line(number=number, row=row, cells=tuple(seeds), added=True)
@@ -169,17 +169,13 @@ def without_seed(name: str) -> str:
 def naming(plans: Iterable[Plan]) -> Callable[[Cell], str]:
     """A cell -> its label, and behind it what its row changes in the recipe: ``mpbn/…/seed0 (surrogate tanh)``."""
     rows = [line for plan in plans for line in plan.lines if line.row.change != Change()]
-    changes = {_seedless(cell): line.row.change.text for line in rows for cell in line.cells}
+    changes = {cell.seedless: line.row.change.text for line in rows for cell in line.cells}
 
     def name(cell: Cell) -> str:
-        text = changes.get(_seedless(cell)) if changes else None
+        text = changes.get(cell.seedless) if changes else None
         return f"{cell.label} ({text})" if text else cell.label
 
     return name
-
-
-def _seedless(cell: Cell) -> Cell:
-    return cell.throughout(seed=0)
 
 
 def state(plan: Plan, store: Store) -> State:
@@ -204,7 +200,7 @@ def stored_data(store: Store) -> Identify:
 def data_of(begun: Iterable[Cell]) -> Identify:
     """As `stored_data`, of the cells that a store has begun; they are looked through once, for any number of plans."""
     known: dict[Cell, set[str]] = defaultdict(set)
-    for cell in begun:
+    for cell in {cell.seedless for cell in begun}:
         known[_shape(cell)].add(cell.data)
 
     def identify(cells: Sequence[Cell]) -> dict[str, str]:

@@ -160,10 +160,18 @@ class Cell(Spec, frozen=True, dict=True):
         """What must be trained for it, in order, itself the last."""
         return (*(self.origin.lineage if self.origin is not None else ()), self)
 
-    def throughout(self, **fields: Any) -> Cell:
-        """With `fields` in it and in all that it begins from."""
-        origin = self.origin.throughout(**fields) if self.origin is not None else None
-        return msgspec.structs.replace(self, origin=origin, **fields)
+    @functools.cached_property
+    def seedless(self) -> Cell:
+        """With seed 0: what cells share that differ in nothing else."""
+        return self.throughout(seed=0)
+
+    def throughout(self, *, seed: int | None = None, data: str | None = None) -> Cell:
+        """With this seed, these samples, in it and in all that it begins from."""
+        origin = self.origin.throughout(seed=seed, data=data) if self.origin is not None else None
+        seed, data = self.seed if seed is None else seed, self.data if data is None else data
+        return msgspec.structs.replace(
+            self, origin=origin, seed=seed, data=data
+        )  # by their names: that is ten times faster
 
 
 class Overlay(Spec, frozen=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import csv
-import io
 import pickle
 import shutil
 import subprocess
@@ -30,7 +29,7 @@ from harness.errors import UserError
 from harness.export import as_nir, as_onnx, as_torch
 from harness.export.network import agreement, folded
 from harness.spec import Cell, Recipe
-from harness.store import Store, frame
+from harness.store import Store, tidy
 from harness.train import worker
 
 # --- Results ----------------------------------------------------------------------------------------------------------
@@ -70,7 +69,9 @@ def test_no_cell_of_csv_is_a_formula() -> None:
     """A reason, a method, a device may come from a stranger's store; a spreadsheet would run them."""
     cell = msgspec.structs.replace(make_cell(), method="=cmd|'/C calc'!A0")
     failure = msgspec.structs.replace(make_failure(cell), kind="diverged", reason="\x1b[2J")
-    (row,) = csv.DictReader(io.StringIO(frame.csv(frame.cells([(cell, failure)]))))
+    names = tidy.recipe_names([cell])
+    values = [*tidy.of_cell(cell), *tidy.of_recipe(cell.recipe, names), *tidy.summary(failure)]
+    (row,) = csv.DictReader([tidy.line(tidy.cell_columns(names)), tidy.line(values)])
     assert row["method"] == "'=cmd|'/C calc'!A0" and row["reason"] == r"diverged: \x1b[2J"
 
 

@@ -109,7 +109,8 @@ def test_lines_that_are_wrong_are_not_taken(root: Path, what: str, capsys: pytes
 def test_lines_are_those_that_pandas_writes(root: Path) -> None:
     """Where every cell is done; of others pandas makes whole numbers decimal."""
     results = [result for cell in Store(root).cells() if (result := Store(root).result(cell)) is not None]
-    found = [frame.csv(frame.cells([(r.cell, r) for r in results])), frame.csv(frame.epochs(results))]
+    frames = [frame.cells([(r.cell, r) for r in results]), frame.epochs(results)]
+    found = [data.to_csv(index=False, lineterminator="\n") for data in frames]
     assert [sorted(text.splitlines()) for text in exported(root)] == [sorted(text.splitlines()) for text in found]
 
 

@@ -281,6 +281,8 @@ def test_the_key_holds_the_key_of_the_origin() -> None:
     assert cell.origin is not None and cell.origin.key.encode() in canonical(cell)
     assert cell.key != msgspec.structs.replace(cell, origin=None).key
     other = cell.throughout(data="variant-1")
+    third = cell.throughout(seed=3)
+    assert {one.seed for one in third.lineage} == {3} and third.seedless == cell
     assert other.origin is not None and (other.data, other.origin.data) == ("variant-1", "variant-1")
     assert other.key != msgspec.structs.replace(cell, data="variant-1").key
 

@@ -50,7 +50,7 @@ def past(cells: Iterable[Cell], store: Store, place: Place) -> dict[Cell, Past]:
     shapes: dict[Cell, Past | None] = {}
     found = {}
     for cell in cells:
-        shape = _shape(cell)
+        shape = cell.seedless
         if shape not in shapes:
             shapes[shape] = _past(shape, known[cell.architecture, cell.dataset], store, place)
         if (said := shapes[shape]) is not None:
@@ -59,7 +59,7 @@ def past(cells: Iterable[Cell], store: Store, place: Place) -> dict[Cell, Past]:
 
 
 def _past(shape: Cell, results: Sequence[Result], store: Store, place: Place) -> Past | None:
-    same = [result for result in results if _shape(result.cell) == shape]
+    same = [result for result in results if result.cell.seedless == shape]
     if at_home := [result for result in same if result.environment.get("cluster") == place.cluster]:
         same = at_home
     if same:
@@ -70,7 +70,7 @@ def _past(shape: Cell, results: Sequence[Result], store: Store, place: Place) ->
     nearest = min(results, key=lambda result: _distance(result, shape), default=None)
     if nearest is None or (scale := _scale(nearest, shape)) is None:
         return None
-    alike = [result for result in results if _shape(result.cell) == _shape(nearest.cell)]
+    alike = [result for result in results if result.cell.seedless == nearest.cell.seedless]
     seconds = median(result.seconds * _sharing(result.environment, place) for result in alike) * scale
     label = nearest.cell.label.rpartition("/")[0]
     count = "" if len(alike) == 1 else f" ({len(alike)} results)"
@@ -114,7 +114,3 @@ def _distance(result: Result, shape: Cell) -> tuple[bool, bool, float]:
 
 def _bytes(cell: Cell, store: Store) -> int:
     return sum(path.stat().st_size for path in store.folder(cell).glob("*") if path.is_file())
-
-
-def _shape(cell: Cell) -> Cell:
-    return cell.throughout(seed=0)

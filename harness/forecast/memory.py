@@ -41,7 +41,7 @@ class Device:
 
 def memory(cells: Sequence[Cell], measure: Measure, device: Device, recompute: str, name: Name = label) -> list[str]:
     """Lines: what the cells of each shape need of a device, what they would with all recomputed, what will not fit."""
-    shapes = Counter(cell.throughout(seed=0) for cell in cells)
+    shapes = Counter(cell.seedless for cell in cells)
     rows, warnings = [], []
     for shape, count in shapes.items():
         batch = -(-shape.recipe.batch // device.processes)

@@ -50,7 +50,7 @@ class Forecast:
 
 def forecast(cells: Sequence[Cell], measure: Callable[[Cell], float], jobs: int) -> Forecast:
     """`measure(cell)` -> seconds per epoch, called once for each distinct shape among `cells`."""
-    shapes = Counter(cell.throughout(seed=0) for cell in cells)
+    shapes = Counter(cell.seedless for cell in cells)
     costs = (Cost(cell=shape, cells=count, seconds_per_epoch=measure(shape)) for shape, count in shapes.items())
     return Forecast(costs=tuple(costs), jobs=jobs)
 
@@ -63,7 +63,7 @@ def on_a_cluster(
     `limit`: the most minutes that a job may ask for there, where the partition has been asked.
     """
     most = profile.time if limit is None else clock(limit)
-    groups: dict[tuple[Cell, Past | None], int] = Counter((cell.throughout(seed=0), known.get(cell)) for cell in cells)
+    groups: dict[tuple[Cell, Past | None], int] = Counter((cell.seedless, known.get(cell)) for cell in cells)
     rows = [(f"{count} x", without_seed(name(shape)), *_cost(past, most)) for (shape, past), count in groups.items()]
     lines = ["forecast, from the results in the store:", columns(rows, indent="  ")]
     told = [known[cell] for cell in cells if cell in known]

@@ -69,6 +69,6 @@ def _safe(page: Page) -> Page:
 
 def draw_figure(plan: Plan, outcomes: Mapping[str, Outcome], folder: Path, probes: Mapping[str, Probes]) -> list[str]:
     """Writes a planned figure into `folder`; returns what to tell of it, a line each. Raises UserError."""
-    from harness.render import figures  # late: it brings pandas and matplotlib
+    from harness.render import figures  # late: it brings matplotlib
 
     return figures.write(plan, outcomes, folder, probes)

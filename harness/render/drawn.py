@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.plan import Line
 from harness.render.view import Shown
+from harness.store import tidy
 from harness.store.probes import Probes
 from harness.store.result import Result
 from harness.tables import display, looks, method_label
+
+
+class Numbers(NamedTuple):
+    """What a picture shows, as it stands in the CSV beside it."""
+
+    columns: Sequence[str]
+    rows: Sequence[tuple[object, ...]]
+
+    @classmethod
+    def once(cls, columns: Sequence[str], rows: Iterable[tuple[object, ...]]) -> Numbers:
+        """Of rows of which some may stand in several panels."""
+        return cls(columns, list(dict.fromkeys(rows)))
+
+    @property
+    def csv(self) -> str:
+        return "".join(f"{tidy.line(row)}\n" for row in (self.columns, *self.rows))
+
+
+def means(series: Iterable[Sequence[float]]) -> list[float]:
+    """Of the first values, of the second ones, …; of those that there are where some are shorter."""
+    return [statistics.fmean(v for v in values if v is not None) for values in itertools.zip_longest(*series)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +133,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Sketch:
-    """All that a drawing gets: `drawings/<kind>.py` has `draw(sketch) -> (matplotlib Figure, pandas DataFrame)`."""
+    """All that a drawing gets: `drawings/<kind>.py` has `draw(sketch) -> (matplotlib Figure, Numbers)`."""
 
     title: str
     subtitle: tuple[str, ...]

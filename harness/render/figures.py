@@ -10,20 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from matplotlib.figure import Figure as Picture
-from pandas import DataFrame
 
 from harness import durable
 from harness.identity.alike import unlike
 from harness.measure import probing
 from harness.plan import Line, Plan
 from harness.render import drawings, look
-from harness.render.drawn import Drawn, Group, Sketch, at
+from harness.render.drawn import Drawn, Group, Numbers, Sketch, at
 from harness.render.leads import leads
 from harness.render.message import message
 from harness.render.view import Shown
 from harness.spec import Figure
 from harness.stats import Outcome, summarise
-from harness.store import frame
+from harness.store import tidy
 from harness.store.probes import Probes
 from harness.store.result import Result
 from harness.tables import table_label
@@ -33,8 +32,8 @@ NONE: Mapping[str, Probes] = {}
 
 def write(plan: Plan, outcomes: Mapping[str, Outcome], folder: Path, probes: Mapping[str, Probes] = NONE) -> list[str]:
     """Draw `plan`, whose table is a figure, into `folder`; the files, then a line a panel. Raises UserError."""
-    picture, data = draw(plan, outcomes, probes)
-    files = look.files(picture, _title(plan)) | {"csv": frame.csv(data).encode()}
+    picture, numbers = draw(plan, outcomes, probes)
+    files = look.files(picture, _title(plan)) | {"csv": numbers.csv.encode()}
     stem = "-".join(filter(None, (plan.table.name, plan.protocol, plan.preset)))
     durable.make_folder(folder)
     for suffix, content in files.items():
@@ -46,11 +45,11 @@ def inline(
     plan: Plan, outcomes: Mapping[str, Outcome], probes: Mapping[str, Probes] = NONE
 ) -> tuple[str, list[str], str]:
     """The picture as SVG, a line a panel, its numbers as CSV: what a page takes in."""
-    picture, data = draw(plan, outcomes, probes)
-    return look.svg(picture, _title(plan)), _told(plan, outcomes), frame.csv(data)
+    picture, numbers = draw(plan, outcomes, probes)
+    return look.svg(picture, _title(plan)), _told(plan, outcomes), numbers.csv
 
 
-def draw(plan: Plan, outcomes: Mapping[str, Outcome], probes: Mapping[str, Probes] = NONE) -> tuple[Picture, DataFrame]:
+def draw(plan: Plan, outcomes: Mapping[str, Outcome], probes: Mapping[str, Probes] = NONE) -> tuple[Picture, Numbers]:
     """The picture of `plan`, and the numbers that it shows; a name has the same look in every panel."""
     assert isinstance(plan.table, Figure)
     groups = _groups(plan, outcomes)
@@ -96,8 +95,8 @@ def _drawn(line: Line, plan: Plan, outcomes: Mapping[str, Outcome]) -> Drawn:
     found = [outcome for cell in line.cells if isinstance(outcome := outcomes.get(cell.key), Result)]
     return Drawn(
         shown=Shown(line=line, summary=summarise(line, plan, outcomes), mark=""),
-        results=tuple(result for result in found if frame.whole(result)),
-        broken=tuple(result.cell.seed for result in found if not frame.whole(result)),
+        results=tuple(result for result in found if tidy.whole(result)),
+        broken=tuple(result.cell.seed for result in found if not tidy.whole(result)),
     )
 
 

@@ -6,15 +6,16 @@ The same numbers give the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.backends.backend_svg import FigureCanvasSVG, RendererSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -34,6 +35,7 @@ STYLE = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.titlelocation": "left",
+    "axes.titley": 1.0,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
@@ -50,6 +52,8 @@ styled = style.context(["default", STYLE])
 """Decorator of what draws or writes."""
 DOTS = 72
 """An inch, in SVG."""
+DPI = 300
+"""Of what is no line, in any file."""
 GREY, RULE = "#595959", "#E5E5E5"
 IN_A_ROW = 3
 WIDTH, HEIGHT = 3.4, 2.7
@@ -144,8 +148,26 @@ def files(figure: Figure, title: str) -> dict[str, bytes]:
 
 @styled
 def svg(figure: Figure, title: str) -> str:
-    _lay_out(figure)
-    return _bytes(figure, "svg", {"Date": None, "Title": title}).decode()
+    """As `savefig` writes it, which draws all of it twice before that, for nothing."""
+    content = io.StringIO()
+    figure.dpi = DOTS
+    written = RendererSVG(*figure.bbox.size, content, image_dpi=DPI, metadata={"Date": None, "Title": title})
+    _Canvas(figure, written)
+    with _glyphs():
+        figure.draw(written)
+    written.finalize()
+    return content.getvalue()
+
+
+class _Canvas(FigureCanvasSVG):
+    """Measures for the layout with what draws: then no text is measured twice."""
+
+    def __init__(self, figure: Figure, renderer: RendererSVG) -> None:
+        super().__init__(figure)
+        self._renderer = renderer
+
+    def get_renderer(self) -> RendererSVG:
+        return self._renderer
 
 
 def _leave_empty(axes: Axes, why: str) -> None:
@@ -154,18 +176,16 @@ def _leave_empty(axes: Axes, why: str) -> None:
     axes.text(0, 0.5, "\n".join(lines), transform=axes.transAxes, va="center", color=GREY)
 
 
-def _lay_out(figure: Figure) -> None:
-    """As `savefig` does before it draws, by drawing all of it once for nothing, which is left out here."""
-    FigureCanvasSVG(figure)
-    figure.dpi = DOTS
-    if figure.axes and (engine := figure.get_layout_engine()) is not None:
-        engine.execute(figure)
-    figure.set_layout_engine("none")
-
-
 def _bytes(figure: Figure, form: str, metadata: dict[str, str | None]) -> bytes:
     content = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # an SVG has it as text, others draw a box
-        figure.savefig(content, format=form, dpi=300, metadata=metadata)
+    with _glyphs():
+        figure.savefig(content, format=form, dpi=DPI, metadata=metadata)
     return content.getvalue()
+
+
+@contextlib.contextmanager
+def _glyphs() -> Iterator[None]:
+    """Those that the font lacks: an SVG has them as text, others draw a box."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        yield

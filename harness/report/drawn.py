@@ -22,7 +22,7 @@ from harness.report.gather import Sight
 MOST = 128
 """Pictures; the oldest go."""
 HERE = Path(__file__).parents[1]
-DRAWING = ("matplotlib", "numpy", "pandas")
+DRAWING = ("matplotlib", "numpy")
 
 
 class Picture(NamedTuple):
@@ -38,7 +38,7 @@ def drawn(sight: Sight) -> Picture:
     path = caches.folder() / "snn-pictures" / f"{_key(sight)}.json"
     if (found := _read(path)) is not None:
         return found
-    from harness.render import figures  # late: it brings pandas and matplotlib
+    from harness.render import figures  # late: it brings matplotlib
 
     made = Picture(*figures.inline(sight.plan, sight.outcomes, sight.probes))
     _keep(path, made)

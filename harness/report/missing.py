@@ -72,7 +72,7 @@ def _blank(found: Found) -> Iterator[str]:
 def _shapes(found: Found, todo: Sequence[Cell]) -> Iterator[tuple[str, ...]]:
     shapes: dict[Cell, list[Cell]] = {}
     for cell in todo:
-        shapes.setdefault(cell.throughout(seed=0), []).append(cell)
+        shapes.setdefault(cell.seedless, []).append(cell)
     lines = [line for sight in reversed(found.sights) for line in reversed(sight.plan.lines)]
     labels = {cell: method_label(line.row) for line in lines for cell in line.cells}  # the first that names it
     for shape, cells in shapes.items():

@@ -118,10 +118,10 @@ class Store:
         there = self._folders()
         return {cell: self.outcome(cell) if cell.key in there else None for cell in cells}
 
-    def briefs(self, cells: Iterable[Cell]) -> dict[Cell, Done | Failure | Progress | None]:
-        """As `outcomes`, of a result what a line says of it; of a large store without reading all of it."""
+    def briefs(self, cells: Iterable[Cell]) -> dict[str, Done | Failure | Progress | None]:
+        """As `outcomes`, by key, of a result what a line says of it; of a large store without reading all of it."""
         there = self._folders()
-        found = {cell: self._brief(cell, own=there[cell.key]) if cell.key in there else None for cell in cells}
+        found = {cell.key: self._brief(cell, own=there[cell.key]) if cell.key in there else None for cell in cells}
         self._index.save(there)
         return found
 

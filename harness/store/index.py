@@ -160,7 +160,7 @@ class Index:
             )
             result, done = self._done.get(key, before)
             keys.append(key)
-            kind.append(kinds.setdefault(cell.throughout(seed=0), len(kinds)))
+            kind.append(kinds.setdefault(cell.seedless, len(kinds)))
             seeds.append(cell.seed)
             signs.append(known)
             results.append(result)
@@ -194,8 +194,10 @@ class _Old:
         return cls(said) if said.head == head else cls.none()
 
     def cell(self, key: str, row: int) -> Cell:
-        made = self._kinds[self._kind[row]].throughout(seed=self._seed[row])
+        kind = self._kinds[self._kind[row]]
+        made = kind.throughout(seed=self._seed[row])
         made.__dict__["key"] = key  # as it was when it was noted: computing keys is what a large store's time goes into
+        made.__dict__["seedless"] = kind
         return made
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -151,7 +151,7 @@ class Result(Record, frozen=True, kw_only=True):
         return proved or {name: told[-1] for name, told in self.rates.items()}
 
 
-class Done(NamedTuple):
+class Done(msgspec.Struct, frozen=True):
     """Of a result what a line says of it; a large store is told by these."""
 
     accuracy: float

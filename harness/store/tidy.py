@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
@@ -47,6 +48,12 @@ def summary(outcome: Result | Failure | Progress | None) -> list[object]:
     """The values of `SUMMARY`."""
     told = _summary(outcome)
     return [told.get(name) for name in SUMMARY]
+
+
+def whole(result: Result) -> bool:
+    """Whether every epoch of the recipe has a finite test accuracy: a curve with a hole is no part of a mean."""
+    curve = result.curve.test_accuracy
+    return len(curve) == result.cell.recipe.epochs and all(map(math.isfinite, curve))
 
 
 def epochs(result: Result) -> Iterator[tuple[object, ...]]:

@@ -125,13 +125,14 @@ def _of_no_table(planned: Sequence[Plan], begun: Sequence[Cell]) -> list[tuple[P
 
 
 def _standings(planned: Sequence[tuple[Plan, str]], store: Store, jobs: Queue, asked: Asked) -> Iterator[Standing]:
-    found = store.briefs(cell for made, _ in planned for cell in made.cells)
-    missing = {cell.key for cell, outcome in found.items() if outcome is None}
+    cells = {cell.key: cell for made, _ in planned for cell in made.cells}
+    found = store.briefs(cells.values())
+    missing = {key for key, outcome in found.items() if outcome is None}
     waiting = {key: front.pid for front in fronts(store.root) for key in front.cells}
     sight = Sight(store=store, queue=_with_reasons(jobs, missing), waiting=waiting, retry=_retry(asked, store))
-    entries = {cell: sight.entry(cell, outcome) for cell, outcome in found.items()}
+    entries = {key: sight.entry(cell, found[key]) for key, cell in cells.items()}
     for made, typed in planned:
-        mine = tuple(entries[cell] for cell in made.cells)
+        mine = tuple(entries[cell.key] for cell in made.cells)
         failed = [entry.cell for entry in mine if entry.kind == "failed"]
         on = _on(made, jobs) or next((f" --on {where}" for cell in failed if (where := _noted(cell, store))), "")
         yield Standing(plan=made, entries=mine, command=typed + on if typed else "")

@@ -6,6 +6,7 @@ import pkgutil
 from typing import get_args, get_type_hints
 
 import pytest
+from framed import framed
 from outcomes import result
 
 from harness import tables
@@ -43,7 +44,8 @@ def test_differences_are_taken_seed_by_seed() -> None:
     base, tanh = made.lines[0], made.lines[1]
     outcomes = {cell.key: finished(cell, 60.0 + cell.seed) for cell in base.cells}
     outcomes |= {cell.key: finished(cell, 60.0 + cell.seed + GAINS[cell.seed]) for cell in tanh.cells if cell.seed != 1}
-    picture, data = figures.draw(made, outcomes)
+    picture, numbers = figures.draw(made, outcomes)
+    data = framed(numbers)
     assert dict(zip(data["seed"], data["difference"], strict=True)) == pytest.approx({0: 1.0, 2: 6.0})
     assert set(data["change"]) == {"MPBN, surrogate tanh"} and set(data["base"]) == {"MPBN"}
     texts = [text.get_text() for axes in picture.axes for text in axes.texts]

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 import pytest
+from framed import framed
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.text import Text
@@ -78,7 +79,7 @@ def counted(held: dict[str, Outcome]) -> dict[str, Probes]:
 
 def drawn(name: str, held: dict[str, Outcome]) -> tuple[list[Axes], pd.DataFrame]:
     figure, numbers = figures.draw(planned(name), held, counted(held))
-    return figure.axes, numbers
+    return figure.axes, framed(numbers)
 
 
 def texts(axes: Axes) -> list[str]:
@@ -170,7 +171,7 @@ def test_differences_of_nothing_are_a_sentence() -> None:
     plan = planned("inflation")
     held = {c.key: msgspec.structs.replace(r := finished(c), last_accuracy=r.best_accuracy) for c in plan.cells}
     picture, numbers = figures.draw(plan, held)
-    assert not picture.axes and len(numbers) == 18
+    assert not picture.axes and len(numbers.rows) == 18
     said = " ".join(text.get_text() for text in picture.texts)
     assert "added nothing: in all 18 runs the last epoch was the best" in said
 
@@ -196,7 +197,7 @@ def test_energy_is_priced_as_horowitz_says_and_stands_against_the_accuracy() -> 
 
 def test_without_counted_operations_it_says_what_to_type() -> None:
     figure, numbers = figures.draw(planned("energy"), outcomes(planned("energy")), {})
-    assert numbers.empty and "python -m harness figure" in words(figure.axes[0])
+    assert not numbers.rows and "python -m harness figure" in words(figure.axes[0])
 
 
 def test_operations_are_counted_once_from_the_result_alone_and_kept(
@@ -305,7 +306,8 @@ def test_accuracy_is_drawn_against_the_operations_up_to_then() -> None:
     plan = planned("latency-accuracy")
     held = {cell.key: stepwise(cell) for cell in plan.cells}
     counted = {cell.key: Probes(operations=spent(cell)) for cell in plan.cells}
-    figure, numbers = figures.draw(plan, held, counted)
+    figure, drawn = figures.draw(plan, held, counted)
+    numbers = framed(drawn)
     rmp = numbers[(numbers["method"] == "rmp") & (numbers["seed"] == 0)]
     assert list(rmp["acs"]) == [1e6 * t for t in doubled(2048)] and set(rmp["macs"]) == {1e6}
     means = [line for line in figure.axes[1].get_lines() if line.get_zorder() == 3]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from matplotlib.axes import Axes
 from outcomes import result
 from reported import finished, planned
 
@@ -84,6 +85,15 @@ def test_a_picture_of_the_page_is_the_one_that_matplotlib_saves() -> None:
         picture = figures.draw(plan, outcomes(plan))[0]
         picture.savefig(twice, format="svg", dpi=300, metadata={"Date": None, "Title": "One"})
     assert look.svg(figures.draw(plan, outcomes(plan))[0], "One") == twice.getvalue().decode()
+
+
+def test_a_picture_of_the_page_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Axes] = []
+    draw = Axes.draw
+    monkeypatch.setattr(Axes, "draw", lambda axes, renderer: [drawn.append(axes), draw(axes, renderer)])
+    plan = planned_figure("figure2")
+    figures.inline(plan, outcomes(plan))
+    assert len(drawn) == len(set(drawn)) > 0
 
 
 def test_the_papers_number_is_a_line_where_it_can_be_compared() -> None:

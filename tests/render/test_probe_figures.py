@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from framed import framed
 from matplotlib.axes import Axes
 from outcomes import result
 
@@ -172,10 +173,11 @@ def test_a_loss_that_is_not_finite_is_a_gap_and_has_no_area() -> None:
     holed = tuple(msgspec.structs.replace(curve, loss=(None, *curve.loss[1:])) for curve in whole.curves)
     probes = {other.key: probes_of(other) for other in made.cells}
     probes[cell.key] = Probes(landscape=msgspec.structs.replace(whole, curves=holed))
-    picture, data = figures.draw(made, outcomes, probes)
+    picture, numbers = figures.draw(made, outcomes, probes)
     (bold,) = [line for line in drawn(picture.axes[0]) if line[0] == f"{made.lines[0].row.label} (n = 3)"]
     assert math.isnan(bold[2][0]) and not any(map(math.isnan, bold[2][1:]))
-    assert sum(map(math.isnan, data["loss"])) == 4
+    assert list(framed(numbers)["loss"].isna()).count(True) == 4
+    assert pd.read_csv(io.StringIO(numbers.csv))["loss"].isna().sum() == 4
 
 
 def test_potentials_are_told_by_layer_step_and_seed(tmp_path: Path) -> None:

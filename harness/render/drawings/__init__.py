@@ -1,17 +1,16 @@
-"""What a figure can show, one file a kind: each has `draw(sketch) -> (matplotlib Figure, pandas DataFrame)`."""
+"""What a figure can show, one file a kind: each has `draw(sketch) -> (matplotlib Figure, Numbers)`."""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING
 
-from harness.render.drawn import Sketch
+from harness.render.drawn import Numbers, Sketch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from pandas import DataFrame
 
 
-def draw(kind: str, sketch: Sketch) -> tuple[Figure, DataFrame]:
+def draw(kind: str, sketch: Sketch) -> tuple[Figure, Numbers]:
     """The picture, and the numbers in it."""
     return importlib.import_module(f"{__name__}.{kind}").draw(sketch)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.amounts import MINUS
 from harness.render import look
-from harness.render.drawn import Drawn, Group, Sketch
+from harness.render.drawn import Drawn, Group, Numbers, Sketch
 from harness.stats import Sample, by_seed, paired
-from harness.store import frame
+from harness.store import tidy
 
 READING = (
     "Test accuracy minus that of the base with the same seed, in percentage points; dot: one seed, diamond: mean,",
     "line: 95 % t interval of the mean over n pairs. An interval that crosses 0 cannot tell the change from nothing.",
 )
-COLUMNS = (*frame.CELL, "change", "base", "accuracy", "base_accuracy", "difference", "key")
+COLUMNS = (*tidy.CELL, "change", "base", "accuracy", "base_accuracy", "difference", "key")
 LINE = 0.34
 """Height of a row, in inches."""
 AROUND = 0.85
@@ -25,10 +24,10 @@ WIDTH = 6.8
 
 
 @look.styled
-def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
+def draw(sketch: Sketch) -> tuple[Figure, Numbers]:
     """The picture, and the differences that it shows; every panel has the same scale."""
     rows = [row for group in sketch.groups for row in _numbers(group)]
-    data = pd.DataFrame(rows, columns=list(COLUMNS))
+    data = Numbers(COLUMNS, rows)
     blanks = [group.blank for group in sketch.groups]
     most = max((len(_changed(group)) for group in sketch.groups), default=1)
     size = (WIDTH, AROUND + LINE * most)
@@ -62,7 +61,7 @@ def _numbers(group: Group) -> list[tuple[object, ...]]:
             cell = result.cell
             if cell.seed in held:
                 numbers = (result.accuracy, held[cell.seed], result.accuracy - held[cell.seed])
-                own = (getattr(cell, field) for field in frame.CELL)
+                own = (getattr(cell, field) for field in tidy.CELL)
                 found.append((*own, name, base.label, *numbers, cell.key))
     return found
 

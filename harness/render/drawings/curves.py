@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Sequence
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from harness.render import look
-from harness.render.drawn import Group, Sketch
-from harness.store import frame
+from harness.render.drawn import Group, Numbers, Sketch, means
+from harness.store import tidy
 
 READING = "Test accuracy of every epoch; thin: one seed, bold: mean over the n seeds that finished."
 MARKERS = 10
@@ -19,23 +20,23 @@ LONG = 50
 
 
 @look.styled
-def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
+def draw(sketch: Sketch) -> tuple[Figure, Numbers]:
     """The picture, and the epochs that it shows."""
-    data = frame.epochs(sketch.results)
+    data = Numbers(tidy.EPOCHS, [epoch for result in sketch.results for epoch in tidy.epochs(result)])
     blanks = [group.blank for group in sketch.groups]
     figure, axes = look.frame(sketch.title, (*sketch.subtitle, READING), blanks, sketch.footnote)
     for one, group in zip(axes, sketch.groups, strict=True):
         one.set_title(group.title)
         if not group.blank:
-            _draw_panel(one, group, data, sketch)
+            _draw_panel(one, group, sketch)
     for dataset in dict.fromkeys(group.dataset for group in sketch.groups):
         look.share([one for one, group in zip(axes, sketch.groups, strict=True) if group.dataset == dataset])
     return figure, data
 
 
-def _draw_panel(axes: Axes, group: Group, data: pd.DataFrame, sketch: Sketch) -> None:
+def _draw_panel(axes: Axes, group: Group, sketch: Sketch) -> None:
     for name, row in zip(group.names, group.rows, strict=True):
-        shown = frame.of(data, [result.cell.key for result in row.results])
+        shown = [result.curve.test_accuracy for result in row.results]
         _draw_series(axes, f"{name} ({row.count})", sketch.looks[name], shown)
         if sketch.compared and (printed := row.comparable) is not None:
             colour = look.look(*sketch.looks[name])["color"]
@@ -47,12 +48,13 @@ def _draw_panel(axes: Axes, group: Group, data: pd.DataFrame, sketch: Sketch) ->
     axes.legend(loc="lower right")
 
 
-def _draw_series(axes: Axes, label: str, looks: tuple[int, int], data: pd.DataFrame) -> None:
+def _draw_series(axes: Axes, label: str, looks: tuple[int, int], shown: Sequence[Sequence[float]]) -> None:
     """Markers of the series stand at different epochs where there are more epochs than markers."""
-    own, mean = look.look(*looks), frame.mean(data)
+    own, mean = look.look(*looks), means(shown)
+    epochs = range(1, len(mean) + 1)
     bold, thin = (1.2, 0.4) if len(mean) > LONG else (1.8, 0.7)
-    for _, one in data.groupby("key", sort=False):
-        axes.plot(one["epoch"], one["test_accuracy"], color=own["color"], linewidth=thin, alpha=0.6)
+    for one in shown:
+        axes.plot(epochs, one, color=own["color"], linewidth=thin, alpha=0.6)
     every = max(1, len(mean) // MARKERS)
     places = (sum(looks) * every // 2 % every, every)
-    axes.plot(mean.index, mean, **own, linewidth=bold, markersize=4, markevery=places, label=label, zorder=3)
+    axes.plot(epochs, mean, **own, linewidth=bold, markersize=4, markevery=places, label=label, zorder=3)

@@ -7,13 +7,12 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.render import look
-from harness.render.drawn import Drawn, Group, Sketch
-from harness.store import frame
+from harness.render.drawn import Drawn, Group, Numbers, Sketch
+from harness.store import tidy
 from harness.store.probes import Operations, Probes
 from harness.store.result import Result
 
@@ -21,7 +20,7 @@ READING = (
     "One image, all timesteps. AC: a spike reaches a synapse. MAC: a pixel does, once where every step sees the same.",
     "Rates: of the test samples of the fold proofs. Faint: one seed, full: mean over the n seeds that finished.",
 )
-COLUMNS = (*frame.CELL, "accuracy", "macs", "acs", "microjoules", "key")
+COLUMNS = (*tidy.CELL, "accuracy", "macs", "acs", "microjoules", "key")
 """`accuracy` in percent, the epoch by the recipe's rule."""
 AXES: tuple[tuple[str, Callable[[Operations], float]], ...] = (
     ("Synaptic operations of an image (million)", lambda counted: (counted.macs + counted.acs) / 1e6),
@@ -41,10 +40,10 @@ class Point:
 
 
 @look.styled
-def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
+def draw(sketch: Sketch) -> tuple[Figure, Numbers]:
     """The picture, and the numbers in it."""
     points = {result.cell.key: point for result in sketch.results if (point := _point(result, sketch.probes))}
-    data = pd.DataFrame([_numbers(point) for point in points.values()], columns=list(COLUMNS))
+    data = Numbers(COLUMNS, [_numbers(point) for point in points.values()])
     whys = [group.blank or _uncounted(group, points) for group in sketch.groups]
     blanks = [blank for why in whys for blank in (why, why and " ")]
     figure, axes = look.frame(sketch.title, (*sketch.subtitle, *READING), blanks, sketch.footnote, across=2)
@@ -70,7 +69,7 @@ def _point(result: Result, probes: Mapping[str, Probes]) -> Point | None:
 def _numbers(point: Point) -> tuple[object, ...]:
     cell, spent = point.result.cell, point.spent
     said = (point.result.accuracy, spent.macs, spent.acs, spent.microjoules)
-    return (*(getattr(cell, name) for name in frame.CELL), *said, cell.key)
+    return (*(getattr(cell, name) for name in tidy.CELL), *said, cell.key)
 
 
 def _uncounted(group: Group, points: Mapping[str, Point]) -> str:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 import statistics
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from harness.render import look
-from harness.render.drawn import Drawn, Group, Sketch
-from harness.store import frame
+from harness.render.drawn import Drawn, Group, Numbers, Sketch
+from harness.store import tidy
 from harness.store.result import Result
 
 READING = (
     "Test accuracy of the best epoch minus that of the last, in percentage points; dot: one seed, bar: their mean.",
     "The best epoch is chosen on the test set: the difference is what that adds. 0: the last epoch was the best.",
 )
-COLUMNS = (*frame.CELL, "best_accuracy", "best_epoch", "last_accuracy", "epochs", "inflation", "key")
+COLUMNS = (*tidy.CELL, "best_accuracy", "best_epoch", "last_accuracy", "epochs", "inflation", "key")
 LINE = 0.27
 """Height of a row, in inches."""
 AROUND = 0.85
@@ -32,18 +31,18 @@ SPREAD = 0.34
 
 
 @look.styled
-def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
+def draw(sketch: Sketch) -> tuple[Figure, Numbers]:
     """The picture, and the differences that it shows."""
-    rows = [_numbers(result) for result in sketch.results if _finite(result)]
-    data = pd.DataFrame(rows, columns=list(COLUMNS))
+    shown = [result for result in sketch.results if _finite(result)]
+    data, gaps = Numbers(COLUMNS, [*map(_numbers, shown)]), [*map(_gap, shown)]
     high = AROUND + LINE * max((len(group.rows) for group in sketch.groups if not group.blank), default=3)
-    if len(data) and max(data["inflation"]) == 0.0:  # the title says it
+    if gaps and max(gaps) == 0.0:  # the title says it
         notes = (*sketch.footnote, *_counted(sketch))
         return look.frame(sketch.title, (*sketch.subtitle, *READING), [], notes, across=1)[0], data
     blanks = [group.blank for group in sketch.groups]
     subtitle = (*sketch.subtitle, *READING)
     figure, axes = look.frame(sketch.title, subtitle, blanks, sketch.footnote, across=1, size=(WIDTH + 1.7, high))
-    most = max([NARROW, *data["inflation"]]) * 1.05
+    most = max([NARROW, *gaps]) * 1.05
     for one, group in zip(axes, sketch.groups, strict=True):
         one.set_title(group.title)
         if not group.blank:
@@ -66,7 +65,7 @@ def _finite(result: Result) -> bool:
 def _numbers(result: Result) -> tuple[object, ...]:
     cell = result.cell
     best = (result.best_accuracy, result.best_epoch, result.last_accuracy)
-    return (*(getattr(cell, name) for name in frame.CELL), *best, cell.recipe.epochs, _gap(result), cell.key)
+    return (*(getattr(cell, name) for name in tidy.CELL), *best, cell.recipe.epochs, _gap(result), cell.key)
 
 
 def _gap(result: Result) -> float:

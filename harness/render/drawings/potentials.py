@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.render import look
-from harness.render.drawn import Drawn, Group, Sketch
-from harness.store import frame
+from harness.render.drawn import Drawn, Group, Numbers, Sketch
+from harness.store import tidy
 from harness.store.probes import LayerStep, Potentials, Spread
 
 SHARES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
-COLUMNS = [*frame.CELL, "layer", "step", "potential", "mean", "std", "above", *SHARES, "samples", "key"]
+COLUMNS = [*tidy.CELL, "layer", "step", "potential", "mean", "std", "above", *SHARES, "samples", "key"]
 READING = (
     "A ridge: the histogram of one layer over all elements, channels and samples, mean of the n seeds.",
     "u: the potential, z: normalised by MPBN. Grey line: V, above which neurons fire, on u without MPBN, on z with it.",
@@ -43,7 +42,7 @@ class Panel(NamedTuple):
 
 
 @look.styled
-def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
+def draw(sketch: Sketch) -> tuple[Figure, Numbers]:
     """The picture, and what the histograms of every seed say: mean, deviation, share above V, quantiles."""
     panels = [panel for group in sketch.groups for panel in _panels(group, sketch)]
     found = [probe for group in sketch.groups for row in group.rows for _, probe in sketch.probed(row, "potentials")]
@@ -135,21 +134,22 @@ def _steps(probe: Potentials) -> list[int]:
     return sorted({step.step for step in probe.steps})
 
 
-def _table(sketch: Sketch) -> pd.DataFrame:
-    rows = [
-        {name: getattr(result.cell, name) for name in frame.CELL}
-        | {"layer": step.layer, "step": step.step, "potential": potential}
-        | {"mean": spread.mean, "std": spread.std, "above": spread.above}
-        | {name: quantile(spread, probe, share) for name, share in SHARES.items()}
-        | {"samples": probe.samples, "key": result.cell.key}
+def _table(sketch: Sketch) -> Numbers:
+    rows = (
+        (
+            *(getattr(result.cell, name) for name in tidy.CELL),
+            *(step.layer, step.step, potential, spread.mean, spread.std, spread.above),
+            *(quantile(spread, probe, share) for share in SHARES.values()),
+            *(probe.samples, result.cell.key),
+        )
         for group in sketch.groups
         for row in group.rows
         for result, probe in sketch.probed(row, "potentials")
         for step in probe.steps
         for potential, spread in (("u", step.before), ("z", step.after))
         if spread is not None
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS).drop_duplicates(ignore_index=True)
+    )
+    return Numbers.once(COLUMNS, rows)
 
 
 def quantile(spread: Spread, probe: Potentials, share: float) -> float:

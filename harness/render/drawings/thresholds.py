@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.render import look
-from harness.render.drawn import Group, Sketch
-from harness.store import frame
+from harness.render.drawn import Group, Numbers, Sketch
+from harness.store import tidy
 from harness.store.probes import QUANTILES, Potentials
 
 NAMES = tuple(f"q{round(100 * share):02d}" for share in QUANTILES)
-COLUMNS = [*frame.CELL, "layer", "thresholds", *NAMES, "negative", "infinite", "before", "key"]
+COLUMNS = [*tidy.CELL, "layer", "thresholds", *NAMES, "negative", "infinite", "before", "key"]
 READING = (
     "Of the channels (or elements) of a layer: thin, from least to greatest; thick, the middle half; dot, median; "
     "a bar a seed.",
@@ -26,7 +25,7 @@ GAP = 0.62
 
 
 @look.styled
-def draw(sketch: Sketch) -> tuple[Figure, pd.DataFrame]:
+def draw(sketch: Sketch) -> tuple[Figure, Numbers]:
     """The picture, and the quantiles of every layer of every seed."""
     blanks = [sketch.blank(group, "potentials") or _unfolded(group, sketch) for group in sketch.groups]
     subtitle = (*sketch.subtitle, *READING)
@@ -85,15 +84,16 @@ def _odd(probes: Sequence[Potentials]) -> str:
     return f"λ < 0 in {negative:,} of {total:,}, always or never firing {infinite:,}"
 
 
-def _table(sketch: Sketch) -> pd.DataFrame:
-    rows = [
-        {name: getattr(result.cell, name) for name in frame.CELL}
-        | {"layer": folded.layer, "thresholds": folded.count, "negative": folded.negative}
-        | dict(zip(NAMES, folded.quantiles, strict=False))
-        | {"infinite": folded.infinite, "before": probe.threshold, "key": result.cell.key}
+def _table(sketch: Sketch) -> Numbers:
+    rows = (
+        (
+            *(getattr(result.cell, name) for name in tidy.CELL),
+            *(folded.layer, folded.count, *(folded.quantiles or [None] * len(NAMES))),
+            *(folded.negative, folded.infinite, probe.threshold, result.cell.key),
+        )
         for group in sketch.groups
         for row in group.rows
         for result, probe in sketch.probed(row, "potentials")
         for folded in probe.thresholds
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS).drop_duplicates(ignore_index=True)
+    )
+    return Numbers.once(COLUMNS, rows)
