@@ -36,7 +36,8 @@ class Curve(Record, frozen=True):
     learning_rate: tuple[Number, ...] = ()
     seconds: tuple[Seconds, ...] = ()
     by_timesteps: tuple[tuple[Percent, ...], ...] = ()
-    """Test accuracy after 1, 2, 4, … T timesteps; the last is `test_accuracy`."""
+    """Test accuracy after 1, 2, 4, … T timesteps; the last is `test_accuracy`. Of the last epochs alone where the first
+    were trained before this was kept."""
 
 
 class LayerCheck(Record, frozen=True):

@@ -37,6 +37,8 @@ IMPOSSIBLE: dict[str, Change] = {
     "its curve has 2 values of test_accuracy for 3": lambda r: r["curve"]["test_accuracy"].pop(0),
     "its curve has 0 values of test_accuracy for 3": lambda r: r["curve"].update(test_accuracy=[]),
     "its curve has 4 values of train_loss for 3": lambda r: r["curve"]["train_loss"].append(1),
+    "its curve has 4 values of by_timesteps for 3": lambda r: r["curve"].update(by_timesteps=[[1.0]] * 4),
+    "its curve has 2 values of seconds for 3": lambda r: r["curve"].update(seconds=[1.0] * 2),
     r"train_accuracy.*": lambda r: r["curve"].update(train_accuracy=[1, 2, 101]),
     r"test_loss.*": lambda r: r["curve"].update(test_loss=[1, 2, 1e308]),
     r">= 0.*\.seconds": lambda r: r.update(seconds=-1),
@@ -98,6 +100,14 @@ def test_what_is_said_twice(store: Store, name: str, first: str) -> None:
     file(store).write_text(f'{{"{name}":{first},{content[1:]}')
     spelt = name.replace("\\u005f", "_")
     assert refused(store) == f"cannot be true: says `{spelt}` twice"
+
+
+def test_a_training_that_an_older_harness_began_has_the_later_series_of_its_last_epochs(store: Store) -> None:
+    said = json.loads(file(store).read_bytes())
+    said["curve"].update(by_timesteps=[[40.0, 90.0]] * 2)
+    file(store).write_text(json.dumps(said))
+    result = store.result(make_cell(epochs=EPOCHS))
+    assert result is not None and len(result.curve.by_timesteps) == 2 and not store.problems
 
 
 def test_a_text_that_looks_like_a_name_is_no_second_one(store: Store) -> None:
