@@ -1,4 +1,4 @@
-"""The CPU back end: `neuron.c` and `inference.c`, compiled at first use, kept in the user's cache folder. Float32."""
+"""The CPU back end: C sources beside this file, compiled at first use, kept in the user's cache folder. Float32."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ COMMON = ("-O3", "-march=native", "-fPIC", "-fopenmp", "-std=gnu11", "-c")
 COMPILE = {
     "neuron.c": (*COMMON, "-ffast-math"),
     "events.c": (*COMMON, "-ffp-contract=off"),
+    "recent.c": COMMON,
     "inference.c": (*COMMON, "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
     "norm.c": (*COMMON, "-fno-math-errno", "-fno-trapping-math"),
 }
@@ -58,7 +59,7 @@ def forward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     u, s, b = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x, dtype=torch.uint8)
     mean, var = x.new_empty(2, len(x), 0 if lam is None else x.shape[2]).unbind()
-    _call("neuron_forward", _layer(recurrence, x, lam), x, lam, beta, u, s, mean, var, b)
+    call("neuron_forward", _layer(recurrence, x, lam), x, lam, beta, u, s, mean, var, b)
     return s, u, b, mean, var
 
 
@@ -75,7 +76,7 @@ def backward(
     gx = torch.empty_like(u)
     glam, gbeta = (None, None) if lam is None else (torch.empty_like(lam), torch.empty_like(lam))
     layer = _layer(recurrence, u, lam)
-    _call("neuron_backward", layer, gs, u, b, lam, beta, mean, var, gx, glam, gbeta)
+    call("neuron_backward", layer, gs, u, b, lam, beta, mean, var, gx, glam, gbeta)
     return gx, glam, gbeta
 
 
@@ -84,7 +85,7 @@ def infer(recurrence: Recurrence, x: Tensor, rule: Rule) -> Tensor:
     threshold = rule.threshold if isinstance(rule.threshold, Tensor) else x.new_full((columns,), rule.threshold)
     affine = 0 if rule.slope is None else 1 if rule.mean is None else 2
     layer = Inference(*x.shape, recurrence.tau, affine, recurrence.normalised, torch.get_num_threads())
-    _call("neuron_infer", layer, x, threshold, rule.slope, rule.mean, rule.shift, s)
+    call("neuron_infer", layer, x, threshold, rule.slope, rule.mean, rule.shift, s)
     return s
 
 
@@ -149,7 +150,7 @@ def _layer(recurrence: Recurrence, x: Tensor, lam: Tensor | None) -> Layer:
     return Layer(*x.shape, r.tau, r.v_th, r.eps, lam is not None, r.k, r.detach, r.normalised, threads)
 
 
-def _call(function: str, layer: ctypes.Structure, *tensors: Tensor | None) -> None:
+def call(function: str, layer: ctypes.Structure, *tensors: Tensor | None) -> None:
     """Call the C function on the tensors' memory; None is passed as a null pointer."""
     pointers = [ctypes.c_void_p(None if tensor is None else tensor.data_ptr()) for tensor in tensors]
     getattr(library(), function)(ctypes.byref(layer), *pointers)

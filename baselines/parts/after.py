@@ -41,4 +41,4 @@ class Followed(nn.Module):
 
     def loop(self, x: Tensor) -> Tensor:
         """The reference, of both."""
-        return self.after(self.neuron.loop(x))
+        return getattr(self.after, "loop", self.after)(self.neuron.loop(x))

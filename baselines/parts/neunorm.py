@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from baselines.kernels import recent
 from baselines.parts.neurons import Place
 
 
@@ -23,12 +24,21 @@ class NeuNormalisation(nn.Module):
         nn.init.kaiming_uniform_(self.w, a=math.sqrt(5))
 
     def forward(self, s: Tensor) -> Tensor:
+        if not recent.serves(s, self.w):
+            return self.loop(s)
+        return recent.subtracted(s, self.w, self.timesteps, self.k, self._share(s.shape[1]))
+
+    def _share(self, channels: int) -> float:
+        return (1 - self.k) / channels**2
+
+    def loop(self, s: Tensor) -> Tensor:
+        """The reference: any device, any precision, autograd backward."""
         steps = s.unflatten(0, (self.timesteps, -1))
-        shares = steps.sum(2, keepdim=True) * ((1 - self.k) / steps.shape[2] ** 2)
-        recent = [shares[0]]
+        shares = steps.sum(2, keepdim=True) * self._share(steps.shape[2])
+        fired = [shares[0]]
         for share in shares[1:]:
-            recent.append(self.k * recent[-1] + share)
-        return (steps - self.w * torch.stack(recent)).flatten(0, 1)
+            fired.append(self.k * fired[-1] + share)
+        return (steps - self.w * torch.stack(fired)).flatten(0, 1)
 
     def extra_repr(self) -> str:
         return f"k={self.k}"

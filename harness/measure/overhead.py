@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 import torch
@@ -52,13 +52,34 @@ def _take(
     def step(method: str) -> Step:
         return Step(msgspec.structs.replace(setting, method=method), device, bench.surrogate)
 
-    steps = {method: step(method) for method in (bench.reference, *methods)}
+    def in_parts(shown: int) -> InParts:
+        part = msgspec.structs.replace(setting, timesteps=shown)
+        return InParts(Step(msgspec.structs.replace(part, method=bench.reference), device, bench.surrogate), setting)
+
+    walks = _walks(methods, setting.timesteps)
+    parts = {shown: in_parts(shown) for shown in walks}
+    steps: dict[str, Step | InParts] = {method: step(method) for method in (bench.reference, *methods)}
+    steps |= {f"{bench.reference}, {each.title}": each for each in parts.values()}
     with layers.at_once():  # a training of hours makes these kernels in its first seconds
         figures = {method: each.memory(device) for method, each in steps.items()}
         computed = {method: computed_by(each) for method, each in steps.items()}
-    samples = interleave({**steps, CONTROL: step(bench.reference)}, rounds, timer_of(device))
-    for timing in judged(setting, samples, bench.reference, samples.pop(CONTROL), figures=figures):
-        yield msgspec.structs.replace(timing, group=group, computed=computed.get(timing.subject, ""))
+    controls: dict[str, Step | InParts] = {CONTROL: step(bench.reference)}
+    controls |= {f"{CONTROL}, {each.title}": in_parts(shown) for shown, each in parts.items()}
+    samples = interleave({**steps, **controls}, rounds, timer_of(device))
+    against = {bench.reference: (CONTROL, tuple(steps))}
+    for shown, each in parts.items():
+        name = f"{bench.reference}, {each.title}"
+        against[name] = (f"{CONTROL}, {each.title}", (name, *walks[shown]))
+    for reference, (control, subjects) in against.items():
+        taken = {subject: samples[subject] for subject in subjects}
+        for timing in judged(setting, taken, reference, samples[control], figures=figures):
+            yield msgspec.structs.replace(timing, group=group, computed=computed.get(timing.subject, ""))
+
+
+def _walks(methods: Sequence[str], timesteps: int) -> Mapping[int, Sequence[str]]:
+    """Timesteps that a procedure shows at once -> methods whose procedure takes a training step so."""
+    shown = {method: baselines.METHODS.get(method).procedure.at_once(timesteps) for method in methods}
+    return {n: [m for m in methods if shown[m] == n] for n in dict.fromkeys(shown.values()) if n < timesteps}
 
 
 class Step:
@@ -82,6 +103,21 @@ class Step:
 
     def _with(self, learner: Hand) -> None:
         self.network.method.procedure.step(self.network, self.images, self.labels, learner)
+
+
+class InParts:
+    """As many steps of the reference as a walk of a few timesteps at a time takes: what such a procedure is made of."""
+
+    def __init__(self, part: Step, whole: Setting) -> None:
+        self.part, self.times = part, -(-whole.timesteps // part.network.timesteps)
+        self.title = f"{self.times} × T = {part.network.timesteps}"
+
+    def __call__(self) -> None:
+        for _ in range(self.times):
+            self.part()
+
+    def memory(self, device: torch.device) -> dict[str, float]:
+        return self.part.memory(device)
 
 
 class Hand:

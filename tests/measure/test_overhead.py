@@ -20,6 +20,8 @@ from harness.statements.spec import Costs
 
 SMALL = Setting(architecture="resnet20", width=0.0625, timesteps=2, batch=2)
 CPU = torch.device("cpu")
+SMALL_5 = msgspec.structs.replace(SMALL, timesteps=5)
+IN_PARTS = "vanilla, 2 × T = 1"
 SIZES = {"width": (0.0625,), "batch": (2,), "timesteps": (2,)}
 
 
@@ -53,13 +55,35 @@ def test_each_few_have_the_reference_and_a_control_of_their_own(done: Benched) -
     groups = {timing.group for timing in done.timings}
     assert groups == {"1 of 2", "2 of 2"}
     for group in groups:
-        subjects = [t.subject for t in done.timings if t.group == group and t.clock == "cpu"]
-        assert subjects[0] == "vanilla" and subjects[-1] == CONTROL and 3 <= len(subjects) <= overhead.TOGETHER + 2
+        subjects = [t.subject for t in against(done, "vanilla") if t.group == group]
+        methods = [name for name in subjects if name != IN_PARTS]
+        assert subjects[0] == "vanilla" and subjects[-1] == CONTROL and 3 <= len(methods) <= overhead.TOGETHER + 2
     assert done.notes[-1] == "Without a training step, since only converted: spikenorm."
     assert all(t.figures["MiB saved"] > 0 for t in done.timings if t.subject != CONTROL)
     as_the_training_bench = Stepper("ours", msgspec.structs.replace(SMALL, method="tet"), CPU).memory(CPU)
     (saved,) = {t.figures["MiB saved"] for t in done.timings if t.subject == "tet"}
     assert saved == as_the_training_bench["MiB saved"]
+
+
+def against(done: Benched, reference: str) -> list[Timing]:
+    return [t for t in done.timings if t.reference == reference and t.clock == "cpu"]
+
+
+def test_a_walk_is_held_against_as_many_steps_of_the_reference_too(done: Benched) -> None:
+    """In the same rounds, with a control of its own; the sum itself against the reference."""
+    whole, parts = against(done, "vanilla"), against(done, IN_PARTS)
+    assert [t.subject for t in parts] == [IN_PARTS, "ottt", CONTROL]
+    (of_parts,) = (t for t in whole if t.subject == IN_PARTS)
+    (group,) = {t.group for t in (of_parts, *parts)}
+    taken = {t.subject: t.milliseconds for t in whole if t.group == group}
+    for timing in parts[:2]:
+        assert timing.milliseconds == taken[timing.subject]
+        assert timing.ratio == pytest.approx(taken[timing.subject] / taken[IN_PARTS])
+    step = overhead.InParts(Step(msgspec.structs.replace(SMALL, method="vanilla"), CPU, "ste"), SMALL_5)
+    calls = list[int]()
+    step.part = lambda: calls.append(1)  # type: ignore[assignment]
+    step()
+    assert step.title == "3 × T = 2" and len(calls) == 3
 
 
 def test_every_row_says_what_computed_it(done: Benched) -> None:

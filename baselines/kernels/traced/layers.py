@@ -92,7 +92,7 @@ def serve(layer: SpikingNeuron | Followed, x: Tensor) -> Served | None:
         return None
     if synchronised.needed() and (moments.wanted() or any(True for _ in layer.buffers())):
         return None  # statistics may be those of several processes
-    if _watched(x) or not carried.apart():
+    if watched(x) or not carried.apart():
         return None
     try:
         state = (torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), moments.wanted())
@@ -114,7 +114,7 @@ def _told(layer: SpikingNeuron | Followed) -> Any:
     return (walk.steps, walk.detach, told(memory))
 
 
-def _watched(x: Tensor) -> bool:
+def watched(x: Tensor) -> bool:
     """Whether torch's operations themselves are wanted: somebody traces, exports, compiles or counts them."""
     modes = torch._C._len_torch_dispatch_stack()
     return (
