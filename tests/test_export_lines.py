@@ -55,7 +55,7 @@ def test_what_is_new_is_kept_with_what_was(root: Path) -> None:
     found = exported(root)
     assert found[0].count("done") == 4 and found == exported(root)
     with lines.Kept(root) as kept:
-        assert all(kept.lines(make_cell(s).key, Store(root).sign(make_cell(s))) for s in range(4))
+        assert all(kept.lines(cell.key, seen) for cell, seen in Store(root).signs(map(make_cell, range(4))))
 
 
 def edited(root: Path) -> None:

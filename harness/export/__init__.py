@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from harness import durable, tables
 from harness.errors import UserError
-from harness.plan import data_of, plan_cells, state
+from harness.plan import by_row, data_of, in_order, state
 from harness.requests import Export
 from harness.store import Store
 from harness.verbs import elsewhere, session
@@ -25,18 +26,17 @@ def export(request: Export, tell: Tell) -> tuple[list[Path], tuple[UserError, ..
 def _records(request: Export) -> tuple[list[Path], tuple[UserError, ...]]:
     from harness.export import records
 
-    store = Store(request.asked.store)
+    store, plans = Store(request.asked.store), ()
     if request.asked.targets:
         plans = session.plans_of(request.asked, store, data_of(store.begun), tables.load)
     elif request.format == "latex":
         raise UserError("no table is named", "export --format latex", "type: python -m harness export table1 ...")
-    else:
-        plans = (plan_cells(store.begun),)
-    told = elsewhere.told(request.asked, plans, store)
+    told = elsewhere.told(request.asked, plans, store) if plans else ()
     if request.format == "latex":
         paths = records.write_latex(plans, [state(plan, store).outcomes for plan in plans], request.out)
         return paths, (*store.problems, *told)
-    cells = list(dict.fromkeys(cell for plan in plans for cell in plan.cells))
+    rows = (cell for plan in plans for cell in plan.cells) if plans else itertools.chain(*by_row(store.begun))
+    cells = in_order(rows)
     if not cells:
         advice = f"train some: python -m harness run table1 --preset smoke{request.asked.where()}"
         raise UserError("has no cells yet", str(request.asked.store), advice)

@@ -17,6 +17,8 @@ import msgspec
 
 from harness import durable, opened
 from harness.errors import UserError
+from harness.spec import Cell
+from harness.stats import Outcome
 from harness.store import index, tidy
 from harness.store.index import Sign
 from harness.store.result import Result
@@ -29,26 +31,34 @@ TAIL = 8
 
 class Lines(NamedTuple):
     cell: bytes
-    """The end of the line of its cell: what came out."""
+    """The line of its cell up to the recipe."""
+    summary: bytes
+    """Its end: what came out."""
     epochs: bytes
     """A line each."""
 
 
-def of(result: Result) -> Lines:
-    epochs = "".join(f"{tidy.line(row)}\n" for row in tidy.epochs(result))
-    return Lines(tidy.line(tidy.summary(result)).encode(), epochs.encode())
+def of(cell: Cell, outcome: Outcome) -> Lines:
+    epochs = tidy.epochs(outcome) if isinstance(outcome, Result) else ()
+    parts = (
+        tidy.line(tidy.of_cell(cell)),
+        tidy.line(tidy.summary(outcome)),
+        "".join(f"{tidy.line(e)}\n" for e in epochs),
+    )
+    return Lines(*(part.encode() for part in parts))
 
 
 class _Place(NamedTuple):
-    """Where the lines of one result lie, how long that of its cell is, and all of them, and their sum."""
+    """Where the lines of one result lie, where its summary and its epochs begin, how long all is, and its sum."""
 
     at: int
-    cell: int
+    summary: int
+    epochs: int
     whole: int
     tally: int
 
 
-_PLACE = struct.Struct("=4q")
+_PLACE = struct.Struct("=5q")
 
 
 class _Written(msgspec.Struct, array_like=True):
@@ -118,7 +128,8 @@ class Kept:
     def _read(self, place: _Place) -> Lines | None:
         found = os.pread(self._old.fileno(), place.whole, place.at) if self._old is not None else b""
         good = len(found) == place.whole and zlib.crc32(found) == place.tally
-        return Lines(found[: place.cell], found[place.cell :]) if good else None
+        summary, epochs = place.summary, place.epochs
+        return Lines(found[:summary], found[summary:epochs], found[epochs:]) if good else None
 
     def _add(self, key: str, seen: Sign, lines: Lines) -> None:
         """Raises OSError, UserError."""
@@ -126,10 +137,11 @@ class Kept:
             durable.make_folder(self._path.parent)
             durable.sweep(self._path.parent)
             self._new = self._files.enter_context(opened.making(self._scratch))
-        whole, at = lines.cell + lines.epochs, self._new.tell()
+        whole, at = b"".join(lines), self._new.tell()
         if at + len(whole) <= MOST:
             self._new.write(whole)
-            self._noted[key] = (seen, _Place(at, len(lines.cell), len(whole), zlib.crc32(whole)))
+            head = len(lines.cell)
+            self._noted[key] = (seen, _Place(at, head, head + len(lines.summary), len(whole), zlib.crc32(whole)))
 
     def _finish(self) -> None:
         """With those of the old one that were good. Raises OSError, UserError."""

@@ -14,7 +14,8 @@ from harness.plan import Plan
 from harness.render import render, table_page
 from harness.spec import Cell
 from harness.stats import Outcome
-from harness.store import Store, tidy
+from harness.store import Store, index, tidy
+from harness.store.index import Sign
 from harness.store.result import Result
 
 NAMES = ("cells", "epochs")
@@ -35,27 +36,23 @@ def write(cells: Sequence[Cell], store: Store, folder: Path, form: str) -> list[
 def _write_csv(cells: Sequence[Cell], store: Store, summaries: BinaryIO, epochs: BinaryIO) -> None:
     """One cell after the other: a store may hold more than the memory."""
     names = tidy.recipe_names(cells)
-    recipe = functools.cache(lambda recipe: tidy.line(tidy.of_recipe(recipe, names)))
+    recipe = functools.cache(lambda recipe: tidy.line(tidy.of_recipe(recipe, names)).encode())
     summaries.write(f"{tidy.line(tidy.cell_columns(names))}\n".encode())
     epochs.write(f"{tidy.line(tidy.EPOCHS)}\n".encode())
     with lines.Kept(store.root) as kept:
-        for cell in cells:
-            found = _lines(cell, store, kept)
-            summaries.write(
-                b"%s,%s,%s\n" % (tidy.line(tidy.of_cell(cell)).encode(), recipe(cell.recipe).encode(), found.cell)
-            )
+        for cell, seen in store.signs(cells):
+            found = _lines(cell, seen, store, kept)
+            summaries.write(b"%s,%s,%s\n" % (found.cell, recipe(cell.recipe), found.summary))
             epochs.write(found.epochs)
 
 
-def _lines(cell: Cell, store: Store, kept: lines.Kept) -> lines.Lines:
-    seen = store.sign(cell)
+def _lines(cell: Cell, seen: Sign, store: Store, kept: lines.Kept) -> lines.Lines:
     if (known := kept.lines(cell.key, seen)) is not None:
         return known
     outcome = store.outcome(cell)
-    if not isinstance(outcome, Result):
-        return lines.Lines(tidy.line(tidy.summary(outcome)).encode(), b"")
-    found = lines.of(outcome)
-    if outcome.cell.key == cell.key and seen == store.sign(cell):
+    found = lines.of(cell, outcome)
+    done = isinstance(outcome, Result) and outcome.cell.key == cell.key
+    if done and seen == index.sign(f"{store.folder(cell)}/result.json"):
         kept.note(cell.key, seen, found)
     return found
 

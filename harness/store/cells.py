@@ -108,10 +108,12 @@ class Store:
                 return None
         return self._running(cell, Path(folder)) or self._read(f"{folder}/failed.json", reading.FAILURE)
 
-    def sign(self, cell: Cell) -> index.Sign:
-        """By which the file of its result is known again."""
-        folder = f"{self.root}/{cell.key}"
-        return index.NONE if os.path.islink(folder) else index.sign(f"{folder}/result.json")  # noqa: PTH114 - as above
+    def signs(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, index.Sign]]:
+        """Each with that by which the file of its result is known again, by one look at the store."""
+        there, root = self._folders(), str(self.root)
+        for cell in cells:
+            own = there.get(cell.key, False)
+            yield cell, index.sign(f"{root}/{cell.key}/result.json") if own else index.NONE
 
     def outcomes(self, cells: Iterable[Cell]) -> dict[Cell, Result | Failure | Progress | None]:
         """Of many cells, by one look at the store: most of a large table are not in it."""
@@ -120,8 +122,11 @@ class Store:
 
     def briefs(self, cells: Iterable[Cell]) -> dict[str, Done | Failure | Progress | None]:
         """As `outcomes`, by key, of a result what a line says of it; of a large store without reading all of it."""
-        there = self._folders()
-        found = {cell.key: self._brief(cell, own=there[cell.key]) if cell.key in there else None for cell in cells}
+        there, root = self._folders(), str(self.root)
+        found: dict[str, Done | Failure | Progress | None] = {}
+        for cell in cells:
+            key = cell.key
+            found[key] = self._brief(cell, f"{root}/{key}/result.json", own=there[key]) if key in there else None
         self._index.save(there)
         return found
 
@@ -144,9 +149,9 @@ class Store:
 
     def cells(self) -> Iterator[Cell]:
         """Every cell that was ever begun, or is to be."""
-        there = self._folders()
+        there, root = self._folders(), str(self.root)
         for key, own in there.items():
-            if (cell := self._described(key, own=own)) is not None:
+            if (cell := self._described(key, f"{root}/{key}/cell.json", own=own)) is not None:
                 yield cell
         self._index.save(there)
 
@@ -280,9 +285,8 @@ class Store:
             return {}
         return {key: found[key] for key in sorted(found)}
 
-    def _described(self, key: str, *, own: bool) -> Cell | None:
+    def _described(self, key: str, path: str, *, own: bool) -> Cell | None:
         """What is trained in the folder of this key, by the index where its file is as it was."""
-        path = f"{self.root}/{key}/cell.json"
         seen = index.sign(path) if own else index.NONE
         if (known := self._index.cell(key, seen)) is not None:
             return known
@@ -294,8 +298,7 @@ class Store:
             self._index.note_cell(key, seen, cell)
         return cell
 
-    def _brief(self, cell: Cell, *, own: bool) -> Done | Failure | Progress | None:
-        path = f"{self.root}/{cell.key}/result.json"
+    def _brief(self, cell: Cell, path: str, *, own: bool) -> Done | Failure | Progress | None:
         seen = index.sign(path) if own else index.NONE
         if (known := self._index.done(cell.key, seen)) is not None:
             return known
