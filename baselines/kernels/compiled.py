@@ -95,7 +95,7 @@ def infer(recurrence: Recurrence, x: Tensor, rule: Rule) -> Tensor:
 def moments(recurrence: Recurrence, x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and biased variance of each column of x (T, R, W), over steps and rows."""
     mean, var = x.new_empty(2, x.shape[2]).unbind()
-    _call("norm_moments", _layer(recurrence, x, None), x, mean, var)
+    call("norm_moments", _layer(recurrence, x, None), x, mean, var)
     return mean, var
 
 
@@ -106,10 +106,10 @@ def normed_forward(
     s, b = torch.empty_like(x), torch.empty_like(x, dtype=torch.uint8)
     layer, mean, var = _layer(recurrence, x, lam), *x.new_empty(2, len(x), 0 if lam is None else x.shape[2]).unbind()
     if lam is None:
-        _call("norm_forward", layer, x, slope, shift, s, b)
+        call("norm_forward", layer, x, slope, shift, s, b)
         return s, x.new_empty(0), b, mean, var
     u = torch.empty_like(x)
-    _call("normed_forward", layer, x, slope, shift, lam, beta, u, s, mean, var, b)
+    call("normed_forward", layer, x, slope, shift, lam, beta, u, s, mean, var, b)
     return s, u, b, mean, var
 
 
@@ -131,17 +131,17 @@ def normed_backward(
     gx, (added, slanted) = torch.empty_like(x), x.new_empty(2, x.shape[2]).unbind()
     layer = _layer(recurrence, x, lam)
     if lam is None:
-        _call("norm_backward", layer, gs, x, slope, shift, centre, gx, added, slanted)
+        call("norm_backward", layer, gs, x, slope, shift, centre, gx, added, slanted)
         return gx, added, slanted, None, None
     glam, gbeta = torch.empty_like(lam), torch.empty_like(lam)
     gradients = (gx, glam, gbeta, x, centre, added, slanted)
-    _call("normed_backward", layer, gs, u, b, lam, beta, mean, var, *gradients)
+    call("normed_backward", layer, gs, u, b, lam, beta, mean, var, *gradients)
     return gx, added, slanted, glam, gbeta
 
 
 def through(recurrence: Recurrence, x: Tensor, a: Tensor, b: Tensor, c: Tensor, gx: Tensor) -> None:
     """gx becomes a · gx + b · x + c, one a, b, c a column of x (T, R, W)."""
-    _call("norm_through", _layer(recurrence, x, None), x, a, b, c, gx)
+    call("norm_through", _layer(recurrence, x, None), x, a, b, c, gx)
 
 
 def _layer(recurrence: Recurrence, x: Tensor, lam: Tensor | None) -> Layer:
