@@ -59,7 +59,7 @@ def forward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     u, s, b = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x, dtype=torch.uint8)
     mean, var = x.new_empty(2, len(x), 0 if lam is None else x.shape[2]).unbind()
-    call("neuron_forward", _layer(recurrence, x, lam), x, lam, beta, u, s, mean, var, b)
+    call("neuron_forward", layer_of(recurrence, x, lam), x, lam, beta, u, s, mean, var, b)
     return s, u, b, mean, var
 
 
@@ -75,7 +75,7 @@ def backward(
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     gx = torch.empty_like(u)
     glam, gbeta = (None, None) if lam is None else (torch.empty_like(lam), torch.empty_like(lam))
-    layer = _layer(recurrence, u, lam)
+    layer = layer_of(recurrence, u, lam)
     call("neuron_backward", layer, gs, u, b, lam, beta, mean, var, gx, glam, gbeta)
     return gx, glam, gbeta
 
@@ -89,62 +89,7 @@ def infer(recurrence: Recurrence, x: Tensor, rule: Rule) -> Tensor:
     return s
 
 
-# --- with the batch norm before them ----------------------------------------------------------------------------------
-
-
-def moments(recurrence: Recurrence, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each column of x (T, R, W), over steps and rows."""
-    mean, var = x.new_empty(2, x.shape[2]).unbind()
-    call("norm_moments", _layer(recurrence, x, None), x, mean, var)
-    return mean, var
-
-
-def normed_forward(
-    recurrence: Recurrence, x: Tensor, slope: Tensor, shift: Tensor, lam: Tensor | None, beta: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """What `forward` gives for the currents slope · x + shift, each (W,). Without MPBN u is empty: it is not kept."""
-    s, b = torch.empty_like(x), torch.empty_like(x, dtype=torch.uint8)
-    layer, mean, var = _layer(recurrence, x, lam), *x.new_empty(2, len(x), 0 if lam is None else x.shape[2]).unbind()
-    if lam is None:
-        call("norm_forward", layer, x, slope, shift, s, b)
-        return s, x.new_empty(0), b, mean, var
-    u = torch.empty_like(x)
-    call("normed_forward", layer, x, slope, shift, lam, beta, u, s, mean, var, b)
-    return s, u, b, mean, var
-
-
-def normed_backward(
-    recurrence: Recurrence,
-    gs: Tensor,
-    x: Tensor,
-    slope: Tensor,
-    shift: Tensor,
-    centre: Tensor,
-    u: Tensor,
-    b: Tensor,
-    lam: Tensor | None,
-    beta: Tensor | None,
-    mean: Tensor,
-    var: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Gradient of the currents; its sums, plain and times x - centre (W,); those of λ and β."""
-    gx, (added, slanted) = torch.empty_like(x), x.new_empty(2, x.shape[2]).unbind()
-    layer = _layer(recurrence, x, lam)
-    if lam is None:
-        call("norm_backward", layer, gs, x, slope, shift, centre, gx, added, slanted)
-        return gx, added, slanted, None, None
-    glam, gbeta = torch.empty_like(lam), torch.empty_like(lam)
-    gradients = (gx, glam, gbeta, x, centre, added, slanted)
-    call("normed_backward", layer, gs, u, b, lam, beta, mean, var, *gradients)
-    return gx, added, slanted, glam, gbeta
-
-
-def through(recurrence: Recurrence, x: Tensor, a: Tensor, b: Tensor, c: Tensor, gx: Tensor) -> None:
-    """gx becomes a · gx + b · x + c, one a, b, c a column of x (T, R, W)."""
-    call("norm_through", _layer(recurrence, x, None), x, a, b, c, gx)
-
-
-def _layer(recurrence: Recurrence, x: Tensor, lam: Tensor | None) -> Layer:
+def layer_of(recurrence: Recurrence, x: Tensor, lam: Tensor | None) -> Layer:
     r = recurrence
     threads = torch.get_num_threads()
     return Layer(*x.shape, r.tau, r.v_th, r.eps, lam is not None, r.k, r.detach, r.normalised, threads)
