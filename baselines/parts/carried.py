@@ -27,6 +27,8 @@ class Walk:
     detach: bool = False
     """Whether what is remembered is a constant to back-propagation."""
     memory: dict[nn.Module, Any] = field(default_factory=dict)
+    notes: dict[nn.Module, Any] = field(default_factory=dict)
+    """What is the same at every step, and need not be computed again."""
 
 
 _walk: ContextVar[Walk | None] = ContextVar("walk", default=None)
@@ -78,6 +80,15 @@ def recall(layer: nn.Module, otherwise: Any = None) -> Any:
     """What `layer` remembered last; `otherwise` at the first step and outside a walk."""
     walk = _walk.get()
     return otherwise if walk is None else walk.memory.get(layer, otherwise)
+
+
+def noted(layer: nn.Module, state: Any, make: Callable[[], Any]) -> Any:
+    """What `make` makes, once for all calls of a walk that have the same `state`. Outside a walk each time."""
+    if (walk := _walk.get()) is None:
+        return make()
+    if layer not in walk.notes or walk.notes[layer][0] != state:
+        walk.notes[layer] = (state, make())
+    return walk.notes[layer][1]
 
 
 def remember(layer: nn.Module, *state: Tensor) -> None:

@@ -15,7 +15,7 @@ from baselines import METHODS, build
 from baselines.kernels.traced import layers
 from baselines.method import Method, Parts
 from baselines.network import Network
-from baselines.parts import carried, leaks, thresholds
+from baselines.parts import carried, leaks, standardised, thresholds
 from baselines.parts.balanced import BalancedRatio
 from baselines.parts.leak_corrected import WhereFired, correction
 from baselines.parts.neurons import Leak, Neuron, SoftReset
@@ -228,6 +228,29 @@ def test_a_convolution_is_computed_once_a_step(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(nn.functional, name, lambda *given, own=own: (calls.append(1), own(*given))[1])
     learned(network, images, labels, online=True)
     assert len(calls) == 2 * 3
+
+
+def test_weights_are_standardised_once_a_walk_unless_they_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the bits of doing it again at every step, on the way back too."""
+    torch.manual_seed(0)
+    layer, calls = TracedConv2d(3, 4, 3), list[int]()
+    own = standardised.standardise
+    monkeypatch.setattr(standardised, "standardise", lambda *given: (calls.append(1), own(*given))[1])
+    walk = carried.Walk(detach=True)
+    for moved in (False, False, True, False):
+        if moved:
+            with torch.no_grad():
+                layer.weight.mul_(1.5).add_(0.1)
+        with carried.on(walk):
+            found = layer.standardised()
+        wanted, g = own(layer.weight, layer.gain), torch.randn(layer.weight.shape)
+        assert torch.equal(found, wanted)
+        learned = [layer.weight, layer.gain]
+        ours, theirs = (torch.autograd.grad(w, learned, g) for w in (found, wanted))
+        assert all(torch.equal(p, q) for p, q in zip(ours, theirs, strict=True))
+    assert len(calls) == 2
+    layer.standardised()
+    assert len(calls) == 3, "there is no walk"
 
 
 def one_layer(timesteps: int) -> tuple[Network, Tensor, Tensor]:
