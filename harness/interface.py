@@ -120,7 +120,7 @@ def results(*, epochs: bool = False, store: str | Path = requests.Asked.store) -
     from harness.store.result import Result
 
     here = Store(Path(store))
-    found = [(cell, here.outcome(cell)) for cell in here.cells()]
+    found = ((cell, here.outcome(cell)) for cell in here.cells())
     return frame.epochs(o for _, o in found if isinstance(o, Result)) if epochs else frame.cells(found)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import builtins
 import csv
+import gc
 import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -29,7 +30,8 @@ from harness.errors import UserError
 from harness.export import as_nir, as_onnx, as_torch
 from harness.export.network import agreement, folded
 from harness.spec import Cell, Recipe
-from harness.store import Store, tidy
+from harness.store import Store, frame, tidy
+from harness.store.result import Result
 from harness.train import worker
 
 # --- Results ----------------------------------------------------------------------------------------------------------
@@ -280,3 +282,20 @@ def test_a_missing_package_is_told(form, package: str, tmp_path: Path, monkeypat
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(UserError, match=f"{package} is missing"):
         form.write(None, IMAGES, tmp_path / "n")
+
+
+def test_tables_of_pandas_hold_few_results_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they tell is kept, what they were read from is not."""
+    monkeypatch.setattr(frame, "BATCH", 3)
+    held: list[int] = []
+
+    def found() -> Iterator[tuple[Cell, Result]]:
+        for seed in range(12):
+            held.append(sum(type(one) is Result for one in gc.get_objects()))
+            yield make_cell(seed), make_result(make_cell(seed), 80.0 + seed)
+
+    cells, epochs = frame.both(found())
+    assert max(held) - held[0] < 2 * frame.BATCH
+    assert list(cells["seed"]) == list(range(12)) and list(cells["accuracy"]) == [80.0 + seed for seed in range(12)]
+    assert list(epochs["epoch"]) == [*range(1, 4)] * 12 and list(epochs.index) == list(range(36))
+    assert epochs.equals(frame.epochs(result for _, result in found())) and cells.equals(frame.cells(found()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,7 +29,7 @@ def write(cells: Sequence[Cell], store: Store, folder: Path, form: str) -> list[
         with durable.replacing(paths[0]) as summaries, durable.replacing(paths[1]) as epochs:
             _write_csv(cells, store, summaries, epochs)
     else:
-        _write_parquet([(cell, store.outcome(cell)) for cell in cells], paths)
+        _write_parquet(((cell, store.outcome(cell)) for cell in cells), paths)
     return paths
 
 
@@ -57,11 +57,10 @@ def _lines(cell: Cell, seen: Sign, store: Store, kept: lines.Kept) -> lines.Line
     return found
 
 
-def _write_parquet(found: Sequence[tuple[Cell, Outcome]], paths: Sequence[Path]) -> None:
+def _write_parquet(found: Iterable[tuple[Cell, Outcome]], paths: Sequence[Path]) -> None:
     from harness.store import frame
 
-    each = frame.cells(found), frame.epochs(outcome for _, outcome in found if isinstance(outcome, Result))
-    for path, data in zip(paths, each, strict=True):
+    for path, data in zip(paths, frame.both(found), strict=True):
         try:
             content = data.to_parquet(engine="pyarrow", index=False)
         except ImportError:

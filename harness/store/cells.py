@@ -18,7 +18,7 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -121,8 +121,11 @@ class Store:
         return {cell: self.outcome(cell) if cell.key in there else None for cell in cells}
 
     def briefs(self, cells: Iterable[Cell]) -> dict[str, Done | Failure | Progress | None]:
-        """As `outcomes`, by key, of a result what a line says of it; of a large store without reading all of it."""
-        there, root = self._folders(), str(self.root)
+        """Of the cells that are `begun`: as `outcomes`, by key, of a result what a line says of it.
+
+        Of a large store without reading all of it.
+        """
+        there, root = self._seen, str(self.root)
         found: dict[str, Done | Failure | Progress | None] = {}
         for cell in cells:
             key = cell.key
@@ -149,16 +152,12 @@ class Store:
 
     def cells(self) -> Iterator[Cell]:
         """Every cell that was ever begun, or is to be."""
-        there, root = self._folders(), str(self.root)
-        for key, own in there.items():
-            if (cell := self._described(key, f"{root}/{key}/cell.json", own=own)) is not None:
-                yield cell
-        self._index.save(there)
+        yield from self._cells(self._folders())
 
     @functools.cached_property
     def begun(self) -> tuple[Cell, ...]:
         """`cells`, as they were when this was first asked for: for who looks once, from several sides."""
-        return tuple(self.cells())
+        return tuple(self._cells(self._seen))
 
     def find(self, prefix: str) -> list[str]:
         """Keys that begin with `prefix`."""
@@ -284,6 +283,17 @@ class Store:
             self._note(self.root, Unread(f"cannot be read ({(error.strerror or str(error)).lower()})"))
             return {}
         return {key: found[key] for key in sorted(found)}
+
+    @functools.cached_property
+    def _seen(self) -> dict[str, bool]:
+        return self._folders()
+
+    def _cells(self, there: Mapping[str, bool]) -> Iterator[Cell]:
+        root = str(self.root)
+        for key, own in there.items():
+            if (cell := self._described(key, f"{root}/{key}/cell.json", own=own)) is not None:
+                yield cell
+        self._index.save(there)
 
     def _described(self, key: str, path: str, *, own: bool) -> Cell | None:
         """What is trained in the folder of this key, by the index where its file is as it was."""

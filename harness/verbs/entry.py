@@ -22,6 +22,7 @@ LAST_WORDS = 2000
 
 READABLE = 400
 """Characters of a line that people are to read."""
+FINISHED = (Done, Result)
 REASON = 200
 """Of these, what a failure or the end of a log has to say; `show`, `logs` and `--format json` say all of it."""
 
@@ -34,7 +35,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     cell: Cell
     kind: str
-    text: str
+    text: str = ""
     job: str = ""
     node: str = ""
     epoch: int | None = None
@@ -48,6 +49,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     log: str = ""
     retry: str = ""
     """What to type to try a failed one again."""
+
+    @property
+    def line(self) -> str:
+        """What is said of it; of those that are done, which most are and few are shown, made as it is asked for."""
+        if self.accuracy is None or self.seconds is None or self.kind != "done":
+            return self.text
+        return f"{self.accuracy:.2f} % in {duration(self.seconds)}"
 
     @property
     def notable(self) -> bool:
@@ -72,9 +80,9 @@ class Sight:
 
     def entry(self, cell: Cell, outcome: Result | Done | Failure | Progress | None) -> Entry:
         """Where `cell` stands, by what the store says of it and the queue."""
-        task = self.queue.by_cell.get(cell.key)
-        if isinstance(outcome, Result | Done):
+        if isinstance(outcome, FINISHED):
             return _done(cell, outcome)
+        task = self.queue.by_cell.get(cell.key)
         if isinstance(outcome, Progress):
             if not self._over(outcome, task):
                 return _running(cell, outcome, task)
@@ -177,14 +185,13 @@ class Sight:
 def describe(cell: Cell, outcome: Result | Failure | Progress | None, store: Store) -> tuple[str, str]:
     """Kind, and a line about it, by the store alone."""
     entry = Sight(store=store).entry(cell, outcome)
-    return entry.kind, entry.text
+    return entry.kind, entry.line
 
 
 def _done(cell: Cell, result: Result | Done) -> Entry:
     return Entry(
         cell=cell,
         kind="done",
-        text=f"{result.accuracy:.2f} % in {duration(result.seconds)}",
         epoch=cell.recipe.epochs,
         accuracy=result.accuracy,
         seconds=result.seconds,

@@ -50,9 +50,9 @@ class Standing:
 
 def headline(standings: Sequence[Standing]) -> str:
     """All cells in a line, each counted once."""
-    entries = {entry.cell.key: entry for standing in standings for entry in standing.entries}.values()
-    found = Counter(entry.kind for entry in entries)
-    parts = [f"{found['done']} of {len(entries)} cells done"]
+    kinds = {entry.cell.key: entry.kind for standing in standings for entry in standing.entries}
+    found = Counter(kinds.values())
+    parts = [f"{found['done']} of {len(kinds)} cells done"]
     parts += [f"{found[kind]} {kind}" for kind in ("failed", "running", "queued", "missing") if found[kind]]
     return ", ".join(parts)
 
@@ -75,7 +75,7 @@ def details(standing: Standing, *, every: bool) -> list[tuple[str, ...]]:
     rows = []
     for entry in chosen:
         first = told.setdefault(entry.reason, entry) if entry.kind == "failed" else entry
-        text = entry.text if first is entry else f"the same; retry: {entry.retry}" if entry.retry else "the same"
+        text = entry.line if first is entry else f"the same; retry: {entry.retry}" if entry.retry else "the same"
         rows.append((entry.kind, entry.cell.key, name(entry.cell), text))
     queued = [entry for entry in standing.entries if entry.kind == "queued"]
     return (
@@ -125,7 +125,7 @@ def _record(entry: Entry, name: str) -> dict[str, Any]:
     }
     known = {name: value for name, value in told.items() if value not in (None, "", 0)}
     paths = {name: value for name in ("log", "retry") if (value := getattr(entry, name))}
-    head = {"state": entry.kind, "key": entry.cell.key, "label": name, "detail": entry.text}
+    head = {"state": entry.kind, "key": entry.cell.key, "label": name, "detail": entry.line}
     return {**head, **known, **paths}
 
 

@@ -85,7 +85,7 @@ def test_done_and_failed_and_missing(store: Store) -> None:
     done, failed, missing = (make_cell(seed) for seed in range(3))
     store.write_result(make_result(done, accuracy=91.5))
     store.write_failure(make_failure(failed))
-    assert (entry(store, done).kind, entry(store, done).text) == ("done", "91.50 % in 1 s")
+    assert (entry(store, done).kind, entry(store, done).line) == ("done", "91.50 % in 1 s")
     found = entry(store, failed)
     assert found.kind == "failed" and found.text == (
         f"diverged at epoch 2: the loss became nan in epoch 2; log: {store.log(failed)}; retry: {RETRY}"
