@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 
 from harness.amounts import MINUS
-from harness.render.drawn import Drawn, Sketch
+from harness.render.drawn import Drawn, Group, Sketch
 from harness.render.leads import Lead
 from harness.stats import sample
 from harness.store.probes import Landscape, area
@@ -85,17 +85,33 @@ def _energy(sketch: Sketch, leads: Sequence[Lead]) -> str:
 
 
 def _landscape(sketch: Sketch, leads: Sequence[Lead]) -> str:
-    """How the areas of two methods differ, seed by seed, under each kind of statistics."""
-    for group in sketch.groups:
-        rows = [row for row in group.rows if sketch.probed(row, "landscape")]
-        if len(rows) == 2:
-            told = [f"{_areas(sketch, rows, kind)} {words}" for kind, words in KINDS.items()]
-            left, right = rows[1].label, rows[0].label
-            return f"Area under the loss, {left} minus {right}: {', '.join(told)}; smaller is flatter"
-    return ""
+    """How the areas of two methods differ, seed by seed, under each kind of statistics, in each panel's setting."""
+    pairs = {group.title: rows for group in sketch.groups if len(rows := _with_landscape(sketch, group)) == 2}
+    if not pairs:
+        return ""
+    right, left = (row.label for row in next(iter(pairs.values())))
+    subject = f"Area under the loss, {left} minus {right}"
+    if len(pairs) == 1:
+        ((_, rows),) = pairs.items()
+        told = ", ".join(f"{_areas(sketch, rows, kind)} with {words}" for kind, words in KINDS.items())
+        return f"{subject}: {told}; smaller is flatter"
+    kinds = {
+        words: ", ".join(f"{_areas(sketch, rows, kind)} on {_first(title)}" for title, rows in pairs.items())
+        for kind, words in KINDS.items()
+    }
+    return f"{subject}: {'; '.join(f'with {words} {told}' for words, told in kinds.items())}; smaller is flatter"
 
 
-KINDS = {"running": "with statistics as trained", "re-estimated": "with statistics re-estimated"}
+def _with_landscape(sketch: Sketch, group: Group) -> list[Drawn]:
+    return [row for row in group.rows if sketch.probed(row, "landscape")]
+
+
+def _first(title: str) -> str:
+    """The data set of a panel's title."""
+    return title.partition(" · ")[0]
+
+
+KINDS = {"running": "statistics as trained", "re-estimated": "statistics re-estimated"}
 
 
 def _areas(sketch: Sketch, rows: Sequence[Drawn], kind: str) -> str:
