@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from harness.measure.spec import Setting, Timing
+from harness.measure.spec import Benched, Setting, Timing
 from harness.spec import Row
 from harness.statements import MeasuredVerdict, Pair, Paired, Ratio
+from harness.statements.collect import collect
+from harness.statements.evidence import Evidence
 from harness.statements.judging import FEWEST_ROUNDS, MOST_SEEDS, judge, judge_ratio, one_sided, together
-from harness.statements.spec import Place
+from harness.statements.spec import Costs, Place
 from harness.stats import Sample, power
 
 HOLDS, FAILS, CANNOT = MeasuredVerdict.HOLDS, MeasuredVerdict.FAILS, MeasuredVerdict.CANNOT_TELL
@@ -251,6 +253,21 @@ def timed(
         control=timing("A/A control", 1.0, 1 - stray, 1 + stray),
         rounds=rounds,
     )
+
+
+def test_of_two_records_of_one_setting_the_longer_speaks() -> None:
+    """A short one beside it, whatever it shows, makes the claim no less sure; two as long speak both."""
+
+    def benched(value: float, rounds: int) -> Benched:
+        part = timed(value, value - 0.01, value + 0.01, BELOW)
+        timings = (part.timing, part.control)
+        told = {"bench": "overhead", "title": "t", "when": "2026-11-29", "environment": {"device": "cpu"}}
+        return Benched(rounds=rounds, timings=timings, **told)  # type: ignore[arg-type]
+
+    check = Costs(bench="overhead", subject="mpbn", reference="vanilla", below=1.1)
+    records = (benched(1.05, 40), benched(1.2, 12), benched(1.06, 40))
+    found = collect(check, {}, Evidence(plans={}, outcomes={}, benches=records))
+    assert [part.timing.ratio for part in found if isinstance(part, Ratio)] == [1.05, 1.06]
 
 
 SAME, BELOW, ABOVE = (0.98, 1.02), (-math.inf, 1.1), (1.0, math.inf)
