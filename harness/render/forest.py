@@ -45,8 +45,10 @@ def draw(benched: Benched) -> Figure:
     subtitle = [f"{told}; blue: the band in which a subject is claimed to lie." if claimed else f"{told}."]
     size = (2.2 if across == 6 else 3.0, LINE * lines + 0.85)
     figure, axes = frame(benched.title, subtitle, [""] * len(panels), across=across, size=size)
+    named: list[str] = []
     for place, (axis, ((title, reference), timings)) in enumerate(zip(axes, panels.items(), strict=True)):
-        _panel(axis, timings, times, first=place % across == 0)
+        beside, named = named if place % across else [], _subjects(timings)
+        _panel(axis, timings, times, lettered=named != beside)
         axis.set_title(textwrap.fill(title, 26))
         axis.set_xlabel(f"times {reference}")
     _limit(axes, list(panels.values()))
@@ -66,7 +68,8 @@ def _subjects(timings: Sequence[Timing]) -> list[str]:
     return sorted(dict.fromkeys(t.subject for t in timings), key=lambda subject: subject == CONTROL)
 
 
-def _panel(axis: Axes, timings: Sequence[Timing], times: Sequence[int], *, first: bool) -> None:
+def _panel(axis: Axes, timings: Sequence[Timing], times: Sequence[int], *, lettered: bool) -> None:
+    """`lettered`: with the names of its subjects, which the panel beside it does not say."""
     subjects = _subjects(timings)
     strayed = max((max(t.high - 1, 1 - t.low) for t in timings if t.subject == CONTROL), default=0.0)
     axis.axvspan(1 - strayed, 1 + strayed, color=STRAYED, lw=0, zorder=0)
@@ -82,7 +85,7 @@ def _panel(axis: Axes, timings: Sequence[Timing], times: Sequence[int], *, first
             mark = {**_mark(at), **({"color": GREY, "markeredgecolor": GREY} if subject == CONTROL else {})}
             axis.plot([timing.low, timing.high], [height] * 2, color=mark["color"], lw=1.2, zorder=2)
             axis.plot(timing.ratio, height, **mark, zorder=3)
-    axis.set_yticks(range(len(subjects)), subjects if first else [""] * len(subjects))
+    axis.set_yticks(range(len(subjects)), subjects if lettered else [""] * len(subjects))
     axis.set_ylim(len(subjects) - 0.5, -0.5)
     axis.tick_params(axis="y", length=0)
 
