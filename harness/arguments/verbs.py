@@ -173,7 +173,7 @@ def _merge(parser: Any) -> None:
 
 def _bench(parser: Any) -> None:
     help = "one of tables/benches, a file like them, or a record (.json) to tell and draw again"
-    parser.add_argument("bench", metavar="latency|training|overhead|FILE", help=help)
+    parser.add_argument("bench", metavar="latency|training|overhead|events|gains|FILE", help=help)
     for name, read in NARROWED.items():
         parser.add_argument(f"--{name}", type=read, default=(), metavar="A,B", help=f"only this {name}")
     parser.add_argument("--rounds", type=whole(1), metavar="N", help="how often each is timed")
