@@ -60,7 +60,11 @@ def result(folder: Path | str, cell: Cell | None = None) -> Result | None:
         raise Unread(_newer(found.version))
     if found.cell != cell and found.cell.key != os.path.basename(folder):  # noqa: PTH119 - a string, ten thousand times
         raise Unread(f"holds the result of another cell ({found.cell.key})")
-    if why := plausible.objection_to(found, content):
+    try:
+        why = plausible.objection_to(found, content)
+    except UnicodeDecodeError as error:  # in a field that we do not know, and so did not read
+        raise Unread(_damaged(error), damaged=True) from None
+    if why:
         raise Unread(f"cannot be true: {why}")
     return found
 
@@ -95,7 +99,11 @@ def _decoded(content: bytes, decoder: msgspec.json.Decoder[Record]) -> Record:
     except (msgspec.ValidationError, RecursionError) as error:
         raise Unread(_newer_than_ours(content) or f"is not understood ({str(error).lower()})") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Unread(f"is damaged ({str(error).lower()})" if content else "is empty", damaged=True) from None
+        raise Unread(_damaged(error) if content else "is empty", damaged=True) from None
+
+
+def _damaged(error: Exception) -> str:
+    return f"is damaged ({str(error).lower()})"
 
 
 def _newer_than_ours(content: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator
 
 from harness import tables
@@ -13,7 +14,8 @@ from harness.verbs.standings import command
 
 
 def commands(here: Collection[str], asked: Asked, *, gpu: bool) -> Iterator[tuple[str, str]]:
-    """(what to type, a line about it): of each preset the first of the paper's tables, and which others."""
+    """(what to type, a line about it): of each preset the first of the paper's tables, or what of it the data sets that
+    are here allow, and which others as a whole."""
     presets = sorted(
         map(tables.load_preset, tables.preset_names()), key=lambda one: not one.datasets
     )  # stand-ins first
@@ -23,10 +25,16 @@ def commands(here: Collection[str], asked: Asked, *, gpu: bool) -> Iterator[tupl
         able = []
         for table in filter(tables.NUMBERED.fullmatch, tables.table_names()):
             made = plan(tables.load_table(table), context)
-            if made.cells and {cell.dataset for cell in made.cells} <= set(here):
-                able.append((table, made))
+            wanted = {cell.dataset for cell in made.cells}
+            if there := wanted & set(here):
+                able.append((table, made, "" if there == wanted else _only(there)))
         if able and (preset is not None or gpu):
             about = preset.description if preset is not None else "as the paper states it"
-            more = f"; also {', '.join(table for table, _ in able[1:])}" if able[1:] else ""
-            first, made = able[0]
-            yield command(first, made, asked), about + more
+            whole = [table for table, _, part in able[1:] if not part]
+            first, made, part = able[0]
+            yield command(first, made, asked) + part, about + (f"; also {', '.join(whole)}" if whole else "")
+
+
+def _only(datasets: Collection[str]) -> str:
+    wanted = f"dataset={'|'.join(sorted(datasets))}"
+    return f" --only {shlex.quote(wanted)}"

@@ -65,7 +65,12 @@ VALUES: dict[str, tuple[str, ...]] = {
     "TABLE|FIGURE|CELL": (*TABLES, *FIGURES, *LABELS),
     "VERB": ("run", "table", "x"),
     "failed": ("failed", "all"),
-    "latency|training|overhead|events|gains|FILE": ("latency", "bench.toml", "bench.toml", *["results/bench/latency-cpu.json"] * 3),
+    "latency|training|overhead|events|gains|FILE": (
+        "latency",
+        "bench.toml",
+        "bench.toml",
+        *["results/bench/latency-cpu.json"] * 3,
+    ),
     "method": ("method", "table"),
     "nothing|neurons|everything": (*groups.RECOMPUTE, "all"),
     "|".join(KINDS): (*KINDS, "x"),

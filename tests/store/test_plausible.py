@@ -102,6 +102,13 @@ def test_what_is_said_twice(store: Store, name: str, first: str) -> None:
     assert refused(store) == f"cannot be true: says `{spelt}` twice"
 
 
+def test_a_field_of_another_version_that_is_no_text_is_damage(store: Store) -> None:
+    content = file(store).read_bytes()
+    file(store).write_bytes(b'{"of another version":"\x80",' + content[1:])
+    assert store.result(make_cell(epochs=EPOCHS)) is None
+    assert "is damaged (" in str(store.problems[0])
+
+
 def test_a_training_that_an_older_harness_began_has_the_later_series_of_its_last_epochs(store: Store) -> None:
     said = json.loads(file(store).read_bytes())
     said["curve"].update(by_timesteps=[[40.0, 90.0]] * 2)
