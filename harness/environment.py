@@ -189,5 +189,7 @@ def _why(error: Exception) -> str:
     """One line, without a path of this machine: ``git: detected dubious ownership in repository``."""
     if isinstance(error, FileNotFoundError):
         return "git is not installed"
+    if isinstance(error, subprocess.TimeoutExpired):  # whose words name the clone
+        return f"git: no answer in {error.timeout:g} s"
     said = getattr(error, "stderr", "") or str(error)
     return "git: " + said.strip().partition("\n")[0].removeprefix("fatal: ").partition(" at '")[0]
