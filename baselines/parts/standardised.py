@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from baselines.parts import carried
 from baselines.parts.convolution import conv2d
 
 
-def standardise(weight: Tensor, gain: Tensor) -> Tensor:
-    var, mean = torch.var_mean(weight, dim=(1, 2, 3), keepdim=True)
-    return gain * (weight - mean) / torch.sqrt(var * weight[0].numel() + 1e-4)
+class Made(NamedTuple):
+    """Standardised weights, and what their way back needs."""
+
+    w: Tensor
+    """g c r."""
+    c: Tensor
+    """The weights less their mean, a filter each."""
+    r: Tensor
+    """1 / sqrt(var · fan-in + 1e-4), a filter each."""
 
 
-class _Again(torch.autograd.Function):
-    """(weight, gain, (what was made of their like, that like)) -> the same again, with its gradients."""
+def standardise(weight: Tensor, gain: Tensor) -> Made:
+    """Three passes over the weights; `torch.var_mean` takes channels-last ones a number at a time."""
+    n = weight[0].numel()
+    c = weight - weight.mean((1, 2, 3), keepdim=True)
+    squares = torch.linalg.vector_norm(c, dim=(1, 2, 3), keepdim=True).square()
+    r = torch.rsqrt(squares * (n / (n - 1)) + 1e-4)
+    return Made(c * (gain * r), c, r)
+
+
+class _Standardised(torch.autograd.Function):
+    """(weight, gain, what was made of them) -> w, with ∂w/∂weight = g r (1 - mean - c cᵀ r² n/(n-1))."""
 
     @staticmethod
-    def forward(ctx, weight, gain, apart):  # type: ignore[override]
-        ctx.made, *ctx.given = apart  # no inputs of this: their graph is another
-        return ctx.made.detach()
+    def forward(ctx, weight, gain, made):  # type: ignore[override]
+        ctx.save_for_backward(gain, made.c, made.r)
+        return made.w.detach()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, g):  # type: ignore[override]
-        return *torch.autograd.grad(ctx.made, ctx.given, g, retain_graph=True), None
+        gain, c, r = ctx.saved_tensors
+        n, along = c[0].numel(), (g * c).sum((1, 2, 3), keepdim=True)
+        back = g - g.mean((1, 2, 3), keepdim=True)
+        back.addcmul_(c, along * r.square() * (n / (n - 1)), value=-1)
+        return back.mul_(gain * r), along * r, None
 
 
 class StandardisedConv2d(nn.Conv2d):
@@ -43,15 +64,16 @@ class StandardisedConv2d(nn.Conv2d):
 
     def standardised(self) -> Tensor:
         """Within a walk computed once, as long as the weights stay; the way back goes through it at every step."""
-        if not (carried.walking() and torch.is_grad_enabled() and self.weight.requires_grad):
-            return standardise(self.weight, self.gain)
-        state = (self.weight._version, self.gain._version)
-        return _Again.apply(self.weight, self.gain, carried.noted(self, state, self._apart))  # type: ignore[return-value]
+        if carried.walking() and torch.is_grad_enabled():
+            state = (self.weight._version, self.gain._version)
+            made = carried.noted(self, state, self._made)
+        else:
+            made = self._made()
+        return _Standardised.apply(self.weight, self.gain, made)  # type: ignore[return-value]
 
-    def _apart(self) -> tuple[Tensor, ...]:
-        """What is standardised, and of what, in a graph of its own."""
-        given = (self.weight.detach().requires_grad_(), self.gain.detach().requires_grad_())
-        return (standardise(*given), *given)
+    @torch.no_grad()
+    def _made(self) -> Made:
+        return standardise(self.weight, self.gain)
 
     def forward(self, input: Tensor) -> Tensor:
         geometry: Any = (self.stride, self.padding, self.dilation, self.groups)

@@ -53,13 +53,12 @@ def _take(
         return Step(msgspec.structs.replace(setting, method=method), device, bench.surrogate)
 
     def in_parts(shown: int) -> InParts:
-        part = msgspec.structs.replace(setting, timesteps=shown)
-        return InParts(Step(msgspec.structs.replace(part, method=bench.reference), device, bench.surrogate), setting)
+        return in_parts_of(msgspec.structs.replace(setting, method=bench.reference), shown, device, bench.surrogate)
 
-    walks = _walks(methods, setting.timesteps)
-    parts = {shown: in_parts(shown) for shown in walks}
+    apart = _apart(methods, setting.timesteps)
+    parts = {shown: in_parts(shown) for shown in apart}
     steps: dict[str, Step | InParts] = {method: step(method) for method in (bench.reference, *methods)}
-    steps |= {f"{bench.reference}, {each.title}": each for each in parts.values()}
+    steps |= {each.title: each for each in parts.values()}
     with layers.at_once():  # a training of hours makes these kernels in its first seconds
         figures = {method: each.memory(device) for method, each in steps.items()}
         computed = {method: computed_by(each) for method, each in steps.items()}
@@ -67,26 +66,24 @@ def _take(
     controls |= {f"{CONTROL}, {each.title}": in_parts(shown) for shown, each in parts.items()}
     samples = interleave({**steps, **controls}, rounds, timer_of(device))
     against = {bench.reference: (CONTROL, tuple(steps))}
-    for shown, each in parts.items():
-        name = f"{bench.reference}, {each.title}"
-        against[name] = (f"{CONTROL}, {each.title}", (name, *walks[shown]))
+    against |= {each.title: (f"{CONTROL}, {each.title}", (each.title, *apart[n])) for n, each in parts.items()}
     for reference, (control, subjects) in against.items():
         taken = {subject: samples[subject] for subject in subjects}
         for timing in judged(setting, taken, reference, samples[control], figures=figures):
             yield msgspec.structs.replace(timing, group=group, computed=computed.get(timing.subject, ""))
 
 
-def _walks(methods: Sequence[str], timesteps: int) -> Mapping[int, Sequence[str]]:
-    """Timesteps that a procedure shows at once -> methods whose procedure takes a training step so."""
-    shown = {method: baselines.METHODS.get(method).procedure.at_once(timesteps) for method in methods}
-    return {n: [m for m in methods if shown[m] == n] for n in dict.fromkeys(shown.values()) if n < timesteps}
+def _apart(methods: Sequence[str], timesteps: int) -> Mapping[int, Sequence[str]]:
+    """Timesteps that a procedure keeps at once -> its methods, where these are not the T of one network."""
+    kept = {method: baselines.METHODS.get(method).procedure.at_once(timesteps) for method in methods}
+    return {n: [m for m in methods if kept[m] == n] for n in dict.fromkeys(kept.values()) if n != timesteps}
 
 
 class Step:
     """A training step as the method's procedure takes it, again and again on the same images; no optimiser."""
 
-    def __init__(self, setting: Setting, device: torch.device, surrogate: str) -> None:
-        made = Stepper("ours", setting, device, surrogate)
+    def __init__(self, setting: Setting, device: torch.device, surrogate: str, implementation: str = "ours") -> None:
+        made = Stepper(implementation, setting, device, surrogate)
         self.network, self.images, self.labels = made.network, made.images, made.labels
 
     def __call__(self) -> None:
@@ -105,19 +102,37 @@ class Step:
         self.network.method.procedure.step(self.network, self.images, self.labels, learner)
 
 
-class InParts:
-    """As many steps of the reference as a walk of a few timesteps at a time takes: what such a procedure is made of."""
+def in_parts_of(setting: Setting, kept: int, device: torch.device, surrogate: str) -> InParts:
+    """What a step is made of that keeps `kept` timesteps at once, in steps of the setting's method.
 
-    def __init__(self, part: Step, whole: Setting) -> None:
-        self.part, self.times = part, -(-whole.timesteps // part.network.timesteps)
-        self.title = f"{self.times} × T = {part.network.timesteps}"
+    Fewer than T: as many steps as such a walk takes. More: a second network beside the first, rectified linear units in
+    the place of its neurons (Joint A-SNN's ANN).
+    """
+
+    def step(timesteps: int, implementation: str = "ours") -> Step:
+        return Step(msgspec.structs.replace(setting, timesteps=timesteps), device, surrogate, implementation)
+
+    if kept < setting.timesteps:
+        times = -(-setting.timesteps // kept)
+        return InParts(f"{setting.method}, {times} × T = {kept}", [step(kept)] * times)
+    ann = kept - setting.timesteps
+    return InParts(f"{setting.method} and an ANN of T = {ann}", [step(setting.timesteps), step(ann, "bound")])
+
+
+class InParts:
+    """Several steps, one after another, as if they were one."""
+
+    def __init__(self, title: str, parts: Sequence[Step]) -> None:
+        self.title, self.parts = title, parts
 
     def __call__(self) -> None:
-        for _ in range(self.times):
-            self.part()
+        for part in self.parts:
+            part()
 
     def memory(self, device: torch.device) -> dict[str, float]:
-        return self.part.memory(device)
+        """The most of any of them."""
+        found = [part.memory(device) for part in dict.fromkeys(self.parts)]
+        return {name: max(each[name] for each in found) for name in found[0]}
 
 
 class Hand:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -264,6 +265,24 @@ def test_voters_of_a_class_are_neighbours() -> None:
 
     spikes = torch.tensor([[1.0, 0, 0, 1, 1, 1]])[:, :, None, None]
     torch.testing.assert_close(Voting(3)(spikes), torch.tensor([[1 / 3, 1.0]]))
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_standardised_weights_and_their_gradients_are_those_of_autograd(kernel: int, memory_format: Any) -> None:
+    torch.manual_seed(3)
+    layer = StandardisedConv2d(5, 4, kernel).double().to(memory_format=memory_format)
+    with torch.no_grad():
+        layer.weight.mul_(3).add_(0.7)
+        layer.gain.copy_(1 + torch.rand_like(layer.gain))
+    learned = [layer.weight, layer.gain]
+    var, mean = torch.var_mean(layer.weight, dim=(1, 2, 3), keepdim=True)
+    wanted = layer.gain * (layer.weight - mean) / torch.sqrt(var * layer.weight[0].numel() + 1e-4)
+    found, g = layer.standardised(), torch.randn_like(wanted)
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-13)
+    ours, theirs = (torch.autograd.grad(w, learned, g) for w in (found, wanted))
+    for p, q in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-11, atol=1e-12)
 
 
 def test_standardised_filters_have_no_mean_and_unit_power() -> None:

@@ -79,11 +79,30 @@ def test_a_walk_is_held_against_as_many_steps_of_the_reference_too(done: Benched
     for timing in parts[:2]:
         assert timing.milliseconds == taken[timing.subject]
         assert timing.ratio == pytest.approx(taken[timing.subject] / taken[IN_PARTS])
-    step = overhead.InParts(Step(msgspec.structs.replace(SMALL, method="vanilla"), CPU, "ste"), SMALL_5)
-    calls = list[int]()
-    step.part = lambda: calls.append(1)  # type: ignore[assignment]
-    step()
-    assert step.title == "3 × T = 2" and len(calls) == 3
+
+
+def test_what_a_step_is_made_of() -> None:
+    """Of fewer timesteps at once as many steps as it takes; of more, a second network without neurons that fire."""
+
+    def parts(kept: int) -> tuple[str, list[tuple[int, bool]]]:
+        found = overhead.in_parts_of(msgspec.structs.replace(SMALL_5, method="vanilla"), kept, CPU, "ste")
+        calls = list[tuple[int, bool]]()
+        for part in dict.fromkeys(found.parts):
+            fires = computed_by(part) != NONE
+            part._with = lambda learner, part=part, fires=fires: calls.append((part.network.timesteps, fires))  # type: ignore[method-assign]
+        found()
+        return found.title, calls
+
+    assert parts(2) == ("vanilla, 3 × T = 2", [(2, True)] * 3)
+    assert parts(1) == ("vanilla, 5 × T = 1", [(1, True)] * 5)
+    assert parts(6) == ("vanilla and an ANN of T = 1", [(5, True), (1, False)])
+
+
+def test_two_networks_are_held_against_one_and_an_ann() -> None:
+    few = bench.narrowed(shipped(), SIZES | {"method": ("joint-a-snn",)}, 2)
+    found = bench.run(few, threads=1)
+    reference = "vanilla and an ANN of T = 1"
+    assert [t.subject for t in against(found, reference)] == [reference, "joint-a-snn", CONTROL]
 
 
 def test_every_row_says_what_computed_it(done: Benched) -> None:
