@@ -13,11 +13,12 @@ from harness.plan import Line
 from harness.render import table_page
 from harness.report.benches import benches
 from harness.report.details import details, terms
+from harness.report.drawn import Picture, side_by_side
 from harness.report.gather import Found, Sight
 from harness.report.lead import lead
 from harness.report.markup import Html, element, joined, slug
 from harness.report.missing import missing
-from harness.report.picture import picture
+from harness.report.picture import picture, shows
 from harness.report.rows import SENTENCE, Section, section, verdict
 from harness.report.summary import summary
 from harness.tables import display, method_label
@@ -28,13 +29,18 @@ BENCHES = Path("results/bench")
 
 def document(found: Found, step: Callable[[str], None] = lambda what: None) -> str:
     """The HTML file as text; `step` is told of each picture before it is drawn."""
+    with side_by_side([sight for sight in found.figures if shows(sight)]) as draw:
+        return _written(found, draw, step)
+
+
+def _written(found: Found, draw: Callable[[Sight], Picture], step: Callable[[str], None]) -> str:
     taken: set[str] = set()
     tables = [_table(found, sight, _anchor(sight.name, taken)) for sight in found.tables]
     claims = _claims(found, _anchor("claims", taken))
     figures = []
     for sight in found.figures:
         step(f"drawing {sight.name}")
-        figures.append(picture(sight, _anchor(f"figure {sight.name}", taken)))
+        figures.append(picture(sight, _anchor(f"figure {sight.name}", taken), draw))
     return Template(_form("html")).substitute(
         title=joined(f"Does the number hold? {found.paper.title}"),
         style=_form("css"),

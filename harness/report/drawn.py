@@ -9,6 +9,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +23,7 @@ from harness import durable, environment, tables
 from harness.errors import UserError
 from harness.report.gather import Sight
 
+FOLDER = "snn-pictures"
 MOST = 128
 """Pictures; the oldest go."""
 HERE = Path(__file__).parents[1]
@@ -33,9 +38,63 @@ class Picture(NamedTuple):
     """CSV."""
 
 
+@contextlib.contextmanager
+def side_by_side(sights: Sequence[Sight]) -> Iterator[Callable[[Sight], Picture]]:
+    """`drawn` of any of `sights`; meanwhile processes, one a core, draw those that are not kept, and keep them."""
+    new = [sight for sight in sights if not _path(sight).exists()]
+    workers = min(len(new), environment.cores())
+    if workers < 2 or not (_may_fork() and _may_keep()):
+        yield drawn
+        return
+    shares = [new[first::workers] for first in range(workers)]
+    helpers = [
+        multiprocessing.get_context("fork").Process(target=_help, args=(share,), daemon=True) for share in shares
+    ]
+
+    def take(sight: Sight) -> Picture:
+        """Drawn here after all where a helper could not: then whoever waits hears why."""
+        for share, helper in zip(shares, helpers, strict=True):
+            if any(other is sight for other in share):
+                helper.join()
+        return drawn(sight)
+
+    for helper in helpers:
+        helper.start()
+    try:
+        yield take
+    finally:
+        for helper in helpers:
+            helper.terminate()
+            helper.join()
+
+
+def _may_fork() -> bool:
+    """With one thread alone: a lock that another holds would stay locked."""
+    try:
+        return "fork" in multiprocessing.get_all_start_methods() and len(list(Path("/proc/self/task").iterdir())) == 1
+    except OSError:  # no Linux
+        return False
+
+
+def _may_keep() -> bool:
+    folder = caches.folder() / FOLDER
+    with contextlib.suppress(UserError, OSError):
+        durable.make_folder(folder)
+        return os.access(folder, os.W_OK)
+    return False
+
+
+def _help(share: Sequence[Sight]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever waits for this hears it, and ends this
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for sight in share:
+        with contextlib.suppress(Exception):
+            drawn(sight)
+
+
 def drawn(sight: Sight) -> Picture:
     """Of a figure that has something to show."""
-    path = caches.folder() / "snn-pictures" / f"{_key(sight)}.json"
+    path = _path(sight)
     if (found := _read(path)) is not None:
         return found
     from harness.render import figures  # late: it brings matplotlib
@@ -43,6 +102,10 @@ def drawn(sight: Sight) -> Picture:
     made = Picture(*figures.inline(sight.plan, sight.outcomes, sight.probes))
     _keep(path, made)
     return made
+
+
+def _path(sight: Sight) -> Path:
+    return caches.folder() / FOLDER / f"{_key(sight)}.json"
 
 
 def _read(path: Path) -> Picture | None:

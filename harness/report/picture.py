@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from harness.render.view import table_page
-from harness.report.drawn import drawn
+from harness.report.drawn import Picture, drawn
 from harness.report.gather import Sight
 from harness.report.markup import Html, element
 from harness.report.plots import offered
@@ -20,11 +21,16 @@ SMALLEST, LARGEST = 16, 8
 """Points of a picture that are shown a rem wide: on a phone, where it is scrolled, and on a wide screen."""
 
 
-def picture(sight: Sight, anchor: str) -> Html:
+def shows(sight: Sight) -> bool:
+    """Anything that is measured."""
+    return any(sight.of(line) for line in sight.plan.lines)
+
+
+def picture(sight: Sight, anchor: str, drawn: Callable[[Sight], Picture] = drawn) -> Html:
     """From the results; where there are none, that is said instead."""
     title = table_page(sight.plan, {}).title
     label, _, about = title.partition(" · ")
-    if not any(sight.of(line) for line in sight.plan.lines):
+    if not shows(sight):
         heading = element("h3", label, element("span", about, class_="of"))
         return element("section", heading, element("p", "Nothing of it is measured yet."), id=anchor)
     svg, told, numbers = drawn(sight)
