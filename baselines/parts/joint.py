@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.parts import carried
 from baselines.parts.convolution import conv2d
 from baselines.parts.neurons import LIF, Neuron, SpikingNeuron
 from baselines.parts.normalisations import JointBatchNorm
+from baselines.parts.per_step import BatchNormOfEachStep
 from baselines.parts.surrogates import Surrogate
 
 _ann: ContextVar[bool] = ContextVar("ann", default=False)
@@ -98,19 +98,13 @@ class Shared:
 class NormOfEach(nn.Module):
     """One BN for the ANN; one for the SNN, called once a timestep, with running statistics that all steps share."""
 
-    carries = True
-
     def __init__(self, channels: int, timesteps: int, eps: float, momentum: float) -> None:
         super().__init__()
-        self.timesteps = timesteps
-        self.ann, self.snn = JointBatchNorm(channels, eps, momentum), JointBatchNorm(channels, eps, momentum)
+        self.ann = JointBatchNorm(channels, eps, momentum)
+        self.snn = BatchNormOfEachStep(channels, timesteps, eps, momentum)
 
     def forward(self, x: Tensor) -> Tensor:
-        if _ann.get():
-            return self.ann(x)
-        if not self.training:
-            return self.snn(x)
-        return torch.cat([self.snn(step) for step in x.unflatten(0, (carried.steps(self.timesteps), -1))])
+        return self.ann(x) if _ann.get() else self.snn(x)
 
 
 @dataclass(frozen=True)
