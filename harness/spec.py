@@ -332,8 +332,9 @@ class Figure(Spec, frozen=True):
     title: str
     panel: tuple[Panel, ...]
     kind: Literal[
-        "curves", "landscape", "potentials", "thresholds", "rates", "inflation", "energy", "changes", "latency"
-    ] = "curves"
+        "curves", "landscape", "potentials", "thresholds", "rates", "inflation", "energy", "changes", "choices",
+        "latency",
+    ] = "curves"  # fmt: skip
     """What is drawn of its rows; a file of that name in `harness/render/drawings/` does it."""
     footnote: tuple[str, ...] = ()
 

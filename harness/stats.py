@@ -16,6 +16,7 @@ by that paper's recipe and network: measured here is its idea alone, by the reci
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -102,6 +103,19 @@ def paired(left: Iterable[Outcome], right: Iterable[Outcome]) -> Sample:
     """Left minus right over the seeds that both finished, in percentage points."""
     a, b = by_seed(left), by_seed(right)
     return sample([a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())])
+
+
+def choices(differences: Sequence[float], k: int = 3) -> list[Sample]:
+    """What each choice of `k` of them says alone, the lowest mean first; none where they are no more than `k`."""
+    if len(differences) <= k:
+        return []
+    return sorted(map(sample, itertools.combinations(differences, k)), key=lambda each: each.mean or 0.0)
+
+
+def tells(difference: Sample) -> int:
+    """Whether its interval tells it from nothing: 1 above 0, -1 below, 0 where it cannot."""
+    low, high = difference.interval or (-math.inf, math.inf)
+    return (low > 0) - (high < 0)
 
 
 def by_seed(outcomes: Iterable[Outcome]) -> dict[int, float]:

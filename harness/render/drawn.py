@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from harness.plan import Line
 from harness.render.view import Shown
+from harness.stats import by_seed
 from harness.store import tidy
 from harness.store.probes import Probes
 from harness.store.result import Result
@@ -129,6 +130,26 @@ class Group:
     def blank(self) -> str:
         """Why there is no result to draw, in lines; empty where there is one."""
         return "" if any(row.results for row in self.rows) else "\n".join(["no results", *self.standings])
+
+
+class Pair(NamedTuple):
+    """A row, the one that it names as its base, and the differences of their accuracies, seed by seed."""
+
+    row: Drawn
+    base: Drawn
+    differences: Sequence[float]
+
+
+def pairs_of(group: Group) -> list[Pair]:
+    """Of the rows that have their base in the same panel."""
+    numbered = {row.shown.line.number: row for row in group.rows if not row.shown.line.added}
+    found = []
+    for row in group.rows:
+        base = numbered.get(row.shown.line.row.base or 0)
+        if base is not None and not row.shown.line.added:
+            own, held = by_seed(row.results), by_seed(base.results)
+            found.append(Pair(row, base, [own[seed] - held[seed] for seed in sorted(own.keys() & held.keys())]))
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 
 from harness.amounts import MINUS
-from harness.render.drawn import Drawn, Group, Sketch
+from harness.render.drawn import Drawn, Group, Sketch, pairs_of
 from harness.render.leads import Lead
-from harness.stats import sample
+from harness.stats import choices, sample, tells
 from harness.store.probes import Landscape, area
 from harness.store.result import Result
 
@@ -47,6 +47,22 @@ def _changes(sketch: Sketch, leads: Sequence[Lead]) -> str:
     return (
         f"Of {len(found)} changes n = {n} tells {alone} from nothing, each by itself, "
         f"{shown} when corrected for {len(found)} looks"
+    )
+
+
+def _choices(sketch: Sketch, leads: Sequence[Lead]) -> str:
+    """Of every choice of three seeds, in all panels together, how many told; beside what all of them tell."""
+    pairs = [differences for group in sketch.groups for _, _, differences in pairs_of(group)]
+    found = [(sample(differences), made) for differences in pairs if (made := choices(differences))]
+    if not found:
+        return ""
+    each = [one for _, made in found for one in made]
+    told, whole = sum(tells(one) != 0 for one in each), sum(tells(all_of) != 0 for all_of, _ in found)
+    n = " or ".join(map(str, sorted({all_of.n for all_of, _ in found})))
+    comparisons = f"{len(found)} comparison{'s' * (len(found) > 1)}"
+    return (
+        f"Of {len(each)} choices of three seeds {100 * told / len(each):.0f} % tell a method from its base; "
+        f"all {n} seeds do in {whole} of {comparisons}"
     )
 
 
@@ -166,6 +182,7 @@ OF: dict[str, Callable[[Sketch, Sequence[Lead]], str]] = {
     "energy": _energy,
     "latency": _latency,
     "changes": _changes,
+    "choices": _choices,
 }
 
 
