@@ -373,7 +373,8 @@ def test_results_are_told_without_torch(store: Path, tmp_path: Path) -> None:
             [sys.executable, "-c", script, *typed], capture_output=True, text=True, check=True, env=environ
         )
         imported = set(done.stdout.split())
-        assert not {"torch", "pandas"} & imported and ("matplotlib" in imported) == drawing
+        assert not {"torch", "pandas"} & imported
+        assert bool({"matplotlib", "multiprocessing.popen_fork"} & imported) == drawing, "here, or in helpers"
         pages.append((tmp_path / "r.html").read_text().count("<svg"))
     assert pages[0] == pages[1] > 1
 
