@@ -1,9 +1,8 @@
-"""What cells are called, and in which order they are told."""
+"""What cells are called."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -36,19 +35,3 @@ def naming(plans: Iterable[Plan]) -> Callable[[Cell], str]:
         return f"{cell.label} ({text})" if text else cell.label
 
     return name
-
-
-def by_row(cells: Iterable[Cell]) -> list[list[Cell]]:
-    """Those that differ by seed only beside each other."""
-    groups: dict[Cell, list[Cell]] = defaultdict(list)
-    known: dict[int, list[Cell]] = {}  # most cells of a store share the very object, which is found faster by itself
-    for cell in cells:
-        if (mine := known.get(id(cell.seedless))) is None:
-            mine = known[id(cell.seedless)] = groups[cell.seedless]
-        mine.append(cell)
-    return list(groups.values())
-
-
-def in_order(cells: Iterable[Cell]) -> tuple[Cell, ...]:
-    """Each once, behind what it begins from."""
-    return tuple({each.key: each for cell in cells for each in cell.lineage}.values())

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.plan.names import by_row
 from harness.spec import Cell, Figure, Row, Table
 
 if TYPE_CHECKING:
@@ -103,3 +102,19 @@ def state(plan: Plan, store: Store) -> State:
         groups[kind].append(cell)
     lists = {kind: tuple(groups[kind]) for kind in ("done", "running", "failed", "missing")}
     return State(outcomes={cell.key: o for cell, o in found.items() if o is not None}, **lists)
+
+
+def by_row(cells: Iterable[Cell]) -> list[list[Cell]]:
+    """Those that differ by seed only beside each other."""
+    groups: dict[Cell, list[Cell]] = defaultdict(list)
+    known: dict[int, list[Cell]] = {}  # most cells of a store share the very object, which is found faster by itself
+    for cell in cells:
+        if (mine := known.get(id(cell.seedless))) is None:
+            mine = known[id(cell.seedless)] = groups[cell.seedless]
+        mine.append(cell)
+    return list(groups.values())
+
+
+def in_order(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    """Each once, behind what it begins from."""
+    return tuple({each.key: each for cell in cells for each in cell.lineage}.values())

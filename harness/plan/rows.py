@@ -7,10 +7,11 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from harness.errors import UserError
+from harness.plan.context import Context
 from harness.plan.planned import Line, Plan
 from harness.plan.samples import Identify, with_data
 from harness.plan.selection import Only, check_only, selects
-from harness.plan.trained import Context, common_cell, phased_cell, why_blank
+from harness.plan.trained import common_cell, phased_cell, why_blank
 from harness.spec import Cell, Figure, Row, Table
 from harness.works import Works
 

@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError
-from harness.plan.names import by_row
-from harness.plan.planned import Plan
+from harness.plan.planned import Plan, by_row
 from harness.spec import OFFICIAL, Cell
 
 if TYPE_CHECKING:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from harness.errors import UserError, did_you_mean
+from harness.plan.context import Context
 from harness.spec import Preset, Row
-
-if TYPE_CHECKING:
-    from harness.plan.trained import Context
-
 
 KEYS = ("method", "architecture", "dataset", "timesteps", "seed")
 """What `--only` and a preset's `only` can select by."""

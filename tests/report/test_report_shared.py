@@ -27,7 +27,7 @@ def git(clone: Path, *words: str) -> str:
 def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store at full size: row 1 is reproduced, row 2 lacks a seed. Its figures, which take seconds, are left out."""
     module = sys.modules["harness.report.document"]  # its name is that of the function, too
-    monkeypatch.setattr(module, "picture", lambda sight, anchor: element("p", "a figure", id=anchor))
+    monkeypatch.setattr(module, "picture", lambda sight, anchor, draw: element("p", "a figure", id=anchor))
     store = Store(tmp_path / "full")
     lines = planned("table1", None).lines
     for cell, accuracy in zip(lines[0].cells, (90.3, 90.4, 90.6), strict=True):
