@@ -25,3 +25,8 @@ def memory(size: int) -> str:
 def count(number: int, noun: str) -> str:
     """``1 cell``, ``3 cells``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def signed(value: float) -> str:
+    """``+1.50``, with a minus sign that is as wide."""
+    return f"{value:+.2f}".replace("-", MINUS)

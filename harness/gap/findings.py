@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.amounts import MINUS
+from harness.amounts import signed
 from harness.gap.log import Log
 from harness.gap.measured import NEARER, WIDER, Alike, Measured
 from harness.spec import Recipe, Row
@@ -180,19 +180,15 @@ def _by_epoch(case: Case) -> str:
     return (
         f"First guess: the epoch. The {names[0]} of this log, {mine:.2f}, is held against {target:.2f}, which is the "
         f"{names[1]} of its epochs on the test set; the {names[1]} of this log is {other:.2f}. "
-        f"That is {_signed(other - mine)} of {_signed(target - mine)} points, by its own numbers."
+        f"That is {signed(other - mine)} of {signed(target - mine)} points, by its own numbers."
     )
 
 
 def _none(case: Case) -> str:
-    gap = "" if case.target is None else f" the {_signed(case.reported - case.target)} points between them"
+    gap = "" if case.target is None else f" the {signed(case.reported - case.target)} points between them"
     differ = [each.check for each in findings(case) if each.says == "differs"]
     told = f" What differs in its numbers ({', '.join(differ)}) was not measured here." if differ else ""
     return f"Cannot tell what made{gap or ' a gap'}: nothing that was measured here accounts for it.{told}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", MINUS)
 
 
 def nearest(case: Case) -> Sequence[tuple[Alike, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.amounts import MINUS
+from harness.amounts import signed
 from harness.plan import Plan
 from harness.render.leads import COUNTED, Lead, leads
 from harness.stats import Outcome, RowSummary, summarise
@@ -74,7 +74,7 @@ def _by(right: str, its: Sequence[Lead]) -> str:
         low, high = sorted(map(abs, (min(means), max(means))))
         return f"{'leads' if min(means) >= 0 else 'trails'} {right} by {low:.2f} to {high:.2f} points {where}"
     ahead = sum(mean > 0 for mean in means)
-    return f"leads {right} in {ahead} of {len(its)} settings ({_signed(min(means))} to {_signed(max(means))} points)"
+    return f"leads {right} in {ahead} of {len(its)} settings ({signed(min(means))} to {signed(max(means))} points)"
 
 
 def _told(its: Sequence[Lead]) -> str:
@@ -97,7 +97,7 @@ def _changing(found: Sequence[Lead]) -> Iterator[str]:
     most = max(found, key=lambda lead: abs(lead.mean))
     corrected = f", {shown} when corrected for the {len(found)} looks (Holm)" if len(found) > 1 else ""
     changes = f"{len(found)} change{'s' * (len(found) > 1)}"
-    largest = f"{most.left}, {_signed(most.mean)} points{_interval(most)}"
+    largest = f"{most.left}, {signed(most.mean)} points{_interval(most)}"
     yield f"of {changes} n = {n} tells {alone} from nothing, each by itself{corrected}; the largest: {largest}"
 
 
@@ -105,11 +105,7 @@ def _interval(lead: Lead) -> str:
     if lead.sample.interval is None:
         return ""
     low, high = lead.sample.interval
-    return f" [{_signed(low)}, {_signed(high)}]"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", MINUS)
+    return f" [{signed(low)}, {signed(high)}]"
 
 
 def _listed(parts: Sequence[str]) -> str:

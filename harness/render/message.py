@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 
-from harness.amounts import MINUS
+from harness.amounts import signed
 from harness.render.drawn import Drawn, Group, Sketch, pairs_of
 from harness.render.leads import Lead
 from harness.stats import choices, sample, tells
@@ -32,9 +32,9 @@ def _accuracy(sketch: Sketch, leads: Sequence[Lead]) -> str:
     if shown:
         told = "shows it" if len(found) == 1 else f"shows {shown} of {len(found)}"
     means = [lead.mean for lead in found]
-    number = f"{_signed(means[0])}{_interval(found[0].differences)}"
+    number = f"{signed(means[0])}{_interval(found[0].differences)}"
     if len(found) > 1:
-        number = f"{_signed(min(means))} to {_signed(max(means))}"
+        number = f"{signed(min(means))} to {signed(max(means))}"
     return f"{pairs[0][0]} minus {pairs[0][1]}: {number} points; n = {n} {told}"
 
 
@@ -136,7 +136,7 @@ def _areas(sketch: Sketch, rows: Sequence[Drawn], kind: str) -> str:
         found: Iterable[tuple[Result, Landscape]] = sketch.probed(row, "landscape")
         held.append({r.cell.seed: value for r, p in found if math.isfinite(value := area(p, kind))})  # type: ignore[arg-type]
     both = [held[1][seed] - held[0][seed] for seed in sorted(held[0].keys() & held[1].keys())]
-    return f"{_signed(statistics.fmean(both))}{_interval(both)}" if both else "no pair"
+    return f"{signed(statistics.fmean(both))}{_interval(both)}" if both else "no pair"
 
 
 def _potentials(sketch: Sketch, leads: Sequence[Lead]) -> str:
@@ -205,8 +205,4 @@ def _range(values: Sequence[float]) -> str:
 
 def _interval(differences: Sequence[float]) -> str:
     ends = sample(differences).interval
-    return f" [{_signed(ends[0])}, {_signed(ends[1])}]" if ends else ""
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", MINUS)
+    return f" [{signed(ends[0])}, {signed(ends[1])}]" if ends else ""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.amounts import MINUS
+from harness.amounts import MINUS, signed
 from harness.plan import Plan
 from harness.spec import Table
 from harness.statements.collect import collect
@@ -22,7 +22,6 @@ from harness.statements.judging import (
     judgeable,
     together,
 )
-from harness.statements.printed import signed
 from harness.statements.spec import Claim
 from harness.stats import Outcome
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.amounts import MINUS
+from harness.amounts import MINUS, signed
 from harness.spec import Table
 from harness.statements.spec import Check, Cites, Claim, Compare, Contains, Place, Spread, pairs, select
 from harness.tables import display, table_label
@@ -90,7 +90,3 @@ def _equation(left: Place, right: Place, *, relative: bool = False) -> str:
     part = f" (relative: {signed(100 * gap / b)} %)" if relative else ""
     datasets = dict.fromkeys(display("dataset", place.row.dataset) for place in (left, right))
     return f"{' / '.join(datasets)}: {a:.2f} ({left.name}) {MINUS} {b:.2f} ({right.name}) = {signed(gap)}{part}"
-
-
-def signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", MINUS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.amounts import MINUS
+from harness.amounts import signed
 from harness.render import look
 from harness.render.drawn import Drawn, Group, Numbers, Sketch
 from harness.stats import Sample, by_seed, paired
@@ -102,10 +102,6 @@ def _told(difference: Sample, row: Drawn, base: Drawn) -> str:
     if difference.mean is None:
         return f"no pair: {row.count_of(len(row.results))}, base {base.count_of(len(base.results))}"
     if difference.interval is None:
-        return _signed(difference.mean) + f" (n = {difference.n})"
-    low, high = map(_signed, difference.interval)
-    return f"{_signed(difference.mean)} [{low}, {high}] (n = {difference.n})"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", MINUS)
+        return signed(difference.mean) + f" (n = {difference.n})"
+    low, high = map(signed, difference.interval)
+    return f"{signed(difference.mean)} [{low}, {high}] (n = {difference.n})"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.amounts import MINUS
+from harness.amounts import signed
 from harness.render import look
 from harness.render.drawn import Group, Numbers, Pair, Sketch, pairs_of
 from harness.stats import Sample, choices, sample, tells
@@ -74,7 +74,7 @@ def _told(whole: Sample, made: Sequence[Sample]) -> str:
     held = sum(low <= whole.mean <= high for low, high in ends)
     half, (low, high) = statistics.median((high - low) / 2 for low, high in ends), whole.interval
     return "\n".join((
-        f"all {whole.n}: {_signed(whole.mean)} [{_signed(low)}, {_signed(high)}]",
+        f"all {whole.n}: {signed(whole.mean)} [{signed(low)}, {signed(high)}]",
         f"told ahead in {ahead}, behind in {behind}, not told in {unknown}",
         f"mean of the other sign in {other}; interval holds that of all in {held}",
         f"half an interval: {half:.2f} in the median, {(high - low) / 2:.2f} of all",
@@ -86,7 +86,3 @@ def _numbers(pair: Pair, each: Sample) -> tuple[object, ...]:
     own = (getattr(cell, name) for name in tidy.CELL if name != "seed")
     low, high = each.interval or ("", "")
     return (*own, pair.row.label, pair.base.label, each.n, each.mean, low, high, tells(each))
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", MINUS)
