@@ -96,6 +96,27 @@ def stumble(cell: Cell, store_root: Path, *rest: object) -> str:
     raise ValueError("a mistake of the harness itself")
 
 
+def show_large_pages(cell: Cell, store_root: Path, *rest: object) -> str:
+    """How much of the memory of two holders, torch and malloc, is in them, in MiB; 64 each."""
+    import torch
+
+    seen = [_in_large_pages()]
+    kept = torch.ones(2**24)
+    seen.append(_in_large_pages())
+    more = b"\1" * 2**26
+    seen.append(_in_large_pages())
+    print("large pages", seen[1] - seen[0], seen[2] - seen[1], len(kept) + len(more))
+    print("tunables", os.environ.get("GLIBC_TUNABLES"))
+    return _train(cell, store_root, seconds=0.0)
+
+
+def _in_large_pages() -> int:
+    if not (told := Path("/proc/self/smaps_rollup")).exists():
+        return 0
+    lines = dict(line.split(":", 1) for line in told.read_text().splitlines()[1:])
+    return int(lines["AnonHugePages"].split()[0]) // 1024
+
+
 def show_threads(cell: Cell, store_root: Path, *rest: object) -> str:
     print(f"threads {os.environ['OMP_NUM_THREADS']}")
     return _train(cell, store_root, seconds=0.0)

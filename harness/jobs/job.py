@@ -86,6 +86,7 @@ def in_this_process(work: Work, report: Report) -> dict[str, str]:
 def _each(work: Work, report: Report, redirect: Redirect) -> dict[str, str]:
     """Train every cell that is not settled, nor claimed by another process, when its turn comes."""
     environment.limit_threads(work.threads)
+    environment.large_pages()
     store, ended = Store(work.store_root), {}
     for cell in work.cells:
         if work.front is not None and not process.alive(*work.front):

@@ -193,7 +193,8 @@ class Front:
         else:
             executor = submitit.LocalExecutor(folder=self.scratch)
             executor.update_parameters(timeout_min=YEARS)
-            job = executor.submit(in_own_process, work, events)
+            with environment.large_pages_for_children():
+                job = executor.submit(in_own_process, work, events)
         self._slots[number] = Slot(job=job, events=events)
 
     def _listen(self) -> None:

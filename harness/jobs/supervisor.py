@@ -64,6 +64,7 @@ class Supervisor:
         """Cell key -> status."""
         signal.signal(signal.SIGTERM, self._terminate)
         environment.limit_threads(self._work.threads)
+        environment.large_pages()
         if self._processes > 1:
             join()
         try:

@@ -148,6 +148,7 @@ def run(
     gone on with. Raises KeyboardInterrupt where nothing is timed yet.
     """
     environment.limit_threads(threads)
+    environment.large_pages()
     import torch
 
     from baselines import kernels

@@ -68,6 +68,7 @@ def dry_run(
         lines = (profile, *remote.needs(todo, sending, name), *remote.preview(able, store, sending, name))
         return Foretold(cells=tuple(rows), to_train=len(todo), lines=lines)
     environment.limit_threads(how.threads)
+    environment.large_pages()
     default = launch.default_jobs(how.on, environment.gpus(), how.threads)
     jobs = min(how.jobs or default, max(1, len(able)))
     here = _device(jobs)

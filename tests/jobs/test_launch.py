@@ -114,6 +114,54 @@ def test_what_a_job_prints_is_in_its_log(store: Store, on: str, capfd: pytest.Ca
     assert "threads" not in "".join(capfd.readouterr())
 
 
+def given_on_request() -> bool:
+    """Whether Linux gives large pages to those who ask, and to no others."""
+    with contextlib.suppress(OSError):
+        return "[madvise]" in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text()
+    return False
+
+
+@pytest.mark.skipif(not given_on_request(), reason="this system gives large pages to all, or to none")
+def test_a_jobs_memory_is_in_large_pages(store: Store) -> None:
+    cell = make_cell()
+    launch.run([cell], store, Options(), job=stand_in.show_large_pages)
+    of_torch, of_malloc = map(int, store.log(cell).read_text().split("large pages ")[1].split()[:2])
+    assert of_torch > 48 and of_malloc > 48, "of 64 MiB each"
+
+
+@pytest.mark.skipif(not given_on_request(), reason="this system gives large pages to all, or to none")
+def test_where_no_process_is_begun_torch_asks_for_large_pages(store: Store) -> None:
+    cell = make_cell()
+    code = f"""
+import stand_in
+from harness.jobs.launch import Options, run
+from harness.store import Store
+run([stand_in.make_cell()], Store({str(store.root)!r}), Options(on="inline"), job=stand_in.show_large_pages)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    of_torch, _ = map(int, store.log(cell).read_text().split("large pages ")[1].split()[:2])
+    assert of_torch > 48, "of 64 MiB"
+
+
+@pytest.mark.parametrize(
+    ("mine", "given"),
+    [
+        (None, "glibc.malloc.hugetlb=1"),
+        ("glibc.malloc.check=0", "glibc.malloc.check=0:glibc.malloc.hugetlb=1"),
+        ("glibc.malloc.hugetlb=0", "glibc.malloc.hugetlb=0"),
+    ],
+)
+def test_what_the_user_tells_glibc_is_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch, mine: str | None, given: str
+) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if mine is not None:
+        monkeypatch.setenv("GLIBC_TUNABLES", mine)
+    launch.run([cell := make_cell()], store, Options(), job=stand_in.show_large_pages)
+    assert f"tunables {given}\n" in store.log(cell).read_text()
+    assert os.environ.get("GLIBC_TUNABLES") == mine
+
+
 def test_gpus_are_handed_out(store: Store) -> None:
     cells = [make_cell(seed) for seed in range(2)]
     launch.run(cells, store, Options(jobs=2, gpus=("4", "GPU-abc")), job=stand_in.wait_for_another)
