@@ -19,6 +19,9 @@ PATIENCE = 60.0
 NAMES_AT_ONCE = 2000
 """Job names in one call of squeue: as many as a command line surely holds."""
 TRACEBACK = "Traceback (most recent call last):"
+ELSEWHERE = "type it on the cluster's login node, or run here: --on local"
+UNCONFIGURED = "Could not establish a configuration source"
+"""How SLURM's commands end where they are installed and nothing says of which cluster."""
 COMPLAINT = 300
 """Characters of what is handed on of a complaint."""
 _WIDTHS = {"JobArrayID": 30, "Name": 60, "State": 20, "RestartCnt": 12, "TimeLeft": 24, "NodeList": 120, "Reason": 60}
@@ -50,7 +53,7 @@ def absent() -> str:
 def require() -> None:
     """Raises UserError where there is no SLURM, or where it does not answer."""
     if problem := absent():
-        raise UserError(problem, "--on", "type it on the cluster's login node, or run here: --on local")
+        raise UserError(problem, "--on", ELSEWHERE)
     config()
 
 
@@ -173,6 +176,8 @@ def ask(*command: str) -> str:
         raise UserError(f"no SLURM on this machine (no {command[0]})") from None
     except subprocess.TimeoutExpired:
         raise UserError(f"{command[0]} did not answer in {PATIENCE:.0f} s") from None
+    if UNCONFIGURED in done.stderr:
+        raise UserError("SLURM is installed here, but knows of no cluster (no slurm.conf)", command[0], ELSEWHERE)
     if done.returncode != 0:
         raise UserError(complaint(done.stderr or done.stdout) or f"ended with {done.returncode}", command[0])
     return done.stdout

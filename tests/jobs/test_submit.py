@@ -92,6 +92,15 @@ def test_an_unknown_partition_is_said(fake: FakeSlurm) -> None:
         batches(cells(1), msgspec.structs.replace(PROFILE, partition="none"), {})
 
 
+def test_slurm_without_a_cluster_is_said_in_plain_words(fake: FakeSlurm) -> None:
+    lost = "scontrol: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host"
+    fake.set(broken={"scontrol": f"{lost}\nscontrol: fatal: Could not establish a configuration source"})
+    slurm.config.cache_clear()
+    with pytest.raises(UserError, match=r"knows of no cluster .*login node") as refused:
+        slurm.require()
+    assert "resolve_ctls" not in str(refused.value)
+
+
 # Scripts
 
 
