@@ -28,6 +28,8 @@ TOKEN = "HARNESS_TOKEN"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 TUNABLES, HUGE = "GLIBC_TUNABLES", "glibc.malloc.hugetlb"
 """Environment variable that glibc (2.35 or newer) reads when a process begins, and what in it asks for large pages."""
+PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+"""Where Linux says to whom it gives large pages: `always`, to who asks (`madvise`), `never`; in brackets what holds."""
 SOURCE = ("baselines", "harness", "tables", "slurm")
 """Folders of the clone in which a file that git does not track makes it another code than its commit."""
 PACKAGES = ("torch", "torchvision", "numpy", "timm", "tonic", "scikit-learn", "submitit", "msgspec")
@@ -82,6 +84,14 @@ def large_pages_for_children() -> Iterator[None]:
             del os.environ[TUNABLES]
         else:
             os.environ[TUNABLES] = before
+
+
+def refuses_large_pages() -> bool:
+    """Whether this system gives them to nobody."""
+    try:
+        return "[never]" in PAGES.read_text()
+    except OSError:
+        return False
 
 
 def keep_memory() -> None:

@@ -28,6 +28,9 @@ def examine(store: Store, data_root: Path | None) -> Iterator[Finding]:
     yield from _packages()
     memory = f", {environment.memory_gib():.0f} GiB" if environment.memory_gib() else ""
     yield Finding(what="cpu", state="ok", detail=f"{environment.cpu_model()}, {environment.cores()} cores{memory}")
+    if environment.refuses_large_pages():
+        slow = "in small pages alone, so that training on the CPU takes longer"
+        yield Finding(what="memory", state="note", detail=f"{slow}; as root: echo madvise > {environment.PAGES}")
     yield _gpu()
     yield _kernel()
     yield _store(store)

@@ -56,3 +56,17 @@ def test_doctor_ends_with_it(tmp_path: Path, capsys: pytest.CaptureFixture, monk
     lines = capsys.readouterr().out.splitlines()
     after = lines[lines.index("you can run:") + 1 :]
     assert [line.strip() for line in after if "python -m" in line] == typed(*BUNDLED, store=tmp_path)
+
+
+@pytest.mark.parametrize(("says", "noted"), [("always madvise [never]", True), ("always [madvise] never", False)])
+def test_doctor_says_where_large_pages_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, noted: bool
+) -> None:
+    pages = tmp_path / "enabled"
+    pages.write_text(f"{says}\n")
+    monkeypatch.setattr(environment, "PAGES", pages)
+    monkeypatch.setattr(data, "names", lambda: ())
+    found = [finding for finding in doctor.examine(Store(tmp_path / "runs"), None) if finding.what == "memory"]
+    assert [f"echo madvise > {pages}" in finding.detail for finding in found] == [True] * noted
+    pages.unlink()
+    assert not environment.refuses_large_pages(), "another system, which says nothing"
