@@ -105,6 +105,14 @@ def paired(left: Iterable[Outcome], right: Iterable[Outcome]) -> Sample:
     return sample([a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())])
 
 
+def averaged(differences: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Of several comparisons over the same seeds their mean, seed by seed.
+
+    Comparisons of one seed may have what they like in common; an interval over seeds holds all the same.
+    """
+    return tuple(statistics.fmean(each) for each in zip(*differences, strict=True))
+
+
 def choices(differences: Sequence[float], k: int = 3) -> list[Sample]:
     """What each choice of `k` of them says alone, the lowest mean first; none where they are no more than `k`."""
     if len(differences) <= k:

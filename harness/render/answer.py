@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.amounts import signed
 from harness.plan import Plan
-from harness.render.leads import COUNTED, Lead, leads
+from harness.render.leads import COUNTED, Lead, average, leads
 from harness.stats import Outcome, RowSummary, summarise
 
 FEW = 2
@@ -60,7 +60,7 @@ def _leading(found: Sequence[Lead]) -> Iterator[str]:
         yield f"{_listed(left)} {verb} in {many}; {_told(found)}"
         return
     for (left, right), its in pairs.items():
-        yield f"{left} {_by(right, its)}; {_told(its)}"
+        yield f"{left} {_by(right, its)}; {_told(its, average(its))}"
 
 
 def _by(right: str, its: Sequence[Lead]) -> str:
@@ -77,15 +77,19 @@ def _by(right: str, its: Sequence[Lead]) -> str:
     return f"leads {right} in {ahead} of {len(its)} settings ({signed(min(means))} to {signed(max(means))} points)"
 
 
-def _told(its: Sequence[Lead]) -> str:
-    """What n seeds show of it, corrected for the number of looks."""
+def _told(its: Sequence[Lead], mean: Lead | None = None) -> str:
+    """What n seeds show of it, corrected for the number of looks, and of the mean over the settings."""
     n = " or ".join(map(str, sorted({len(lead.differences) for lead in its})))
     shown = sum(lead.shown for lead in its)
     if len(its) == 1:
         return f"n = {n} shows it" if shown else f"n = {n} cannot tell it from nothing"
-    if not shown:
-        return f"n = {n} cannot tell any of them from nothing"
-    return f"n = {n} shows {'all' if shown == len(its) else f'{shown} of the {len(its)}'}"
+    each = f"shows {'all' if shown == len(its) else f'{shown} of the {len(its)}'}"
+    if mean is None:
+        return f"n = {n} {each if shown else 'cannot tell any of them from nothing'}"
+    average = f"their average: {signed(mean.mean)} points{_interval(mean)}"
+    if shown:
+        return f"n = {n} {each}{' and' if mean.alone else ', not'} {average}"
+    return f"n = {n} cannot tell any of them from nothing, {'yet shows' if mean.alone else 'nor'} {average}"
 
 
 def _changing(found: Sequence[Lead]) -> Iterator[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.identity.alike import unlike
 from harness.plan import Line, Plan
 from harness.spec import Cell, Row
-from harness.stats import CONFIDENCE, Outcome, Sample, Verdict, by_seed, holm, p_value, sample
+from harness.stats import CONFIDENCE, Outcome, Sample, Verdict, averaged, by_seed, holm, p_value, sample
 from harness.tables import display, method_label
 
 
@@ -19,7 +20,7 @@ class Lead:
     left: str
     right: str
     setting: str
-    """What both share: data set, network, timesteps."""
+    """What both share: data set, network, timesteps; ``average of 5`` of several."""
     differences: tuple[float, ...]
     cells: tuple[tuple[Cell, ...], tuple[Cell, ...]]
     changed: bool
@@ -62,6 +63,24 @@ def together(found: Sequence[Lead]) -> tuple[Lead, ...]:
     judged = [p for lead in found if (p := p_value(lead.sample)) is not None]
     corrected = iter(holm(judged))
     return tuple(replace(one, corrected=next(corrected) if p_value(one.sample) is not None else None) for one in found)
+
+
+def average(found: Sequence[Lead]) -> Lead | None:
+    """Of the same two methods, over all their settings; None of one alone, or where their seeds differ.
+
+    It is asked for before any single setting, so at 95 % by itself (a gatekeeper: after it the settings, by Holm).
+    """
+    seeds = {tuple(sorted(cell.seed for cell in lead.cells[0])) for lead in found}
+    if len(found) < 2 or len(seeds) > 1:
+        return None
+    printed = [lead.printed for lead in found if lead.printed is not None]
+    return replace(
+        found[0],
+        setting=f"average of {len(found)}",
+        differences=averaged([lead.differences for lead in found]),
+        printed=statistics.fmean(printed) if len(printed) == len(found) else None,
+        corrected=None,
+    )
 
 
 def _leads(plan: Plan, outcomes: Mapping[str, Outcome]) -> Iterator[Lead]:

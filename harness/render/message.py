@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from harness.amounts import signed
 from harness.render.drawn import Drawn, Group, Sketch, pairs_of
-from harness.render.leads import Lead
+from harness.render.leads import Lead, average
 from harness.stats import choices, sample, tells
 from harness.store.probes import Landscape, area
 from harness.store.result import Result
@@ -35,6 +35,8 @@ def _accuracy(sketch: Sketch, leads: Sequence[Lead]) -> str:
     number = f"{signed(means[0])}{_interval(found[0].differences)}"
     if len(found) > 1:
         number = f"{signed(min(means))} to {signed(max(means))}"
+        if (mean := average(found)) is not None:
+            number = f"{number}, on average {signed(mean.mean)}{_interval(mean.differences)}"
     return f"{pairs[0][0]} minus {pairs[0][1]}: {number} points; n = {n} {told}"
 
 

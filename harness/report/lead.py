@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from harness.amounts import MINUS
 from harness.render.answer import answer
-from harness.render.leads import Lead, leads
+from harness.render.leads import Lead, average, leads
 from harness.report.gather import Found
 from harness.report.markup import Html, element
 from harness.report.plots import offered, own
@@ -43,20 +43,31 @@ def lead(found: Found) -> Html:
     told = tuple(one for one in told if not one.changed) or told  # the changes stand above their own table
     said = element("p", answer(rows, told, found.preset.name if found.preset else None), class_="answer")
     drawn = told[:MOST]
-    return element("div", said, _figure(drawn) if drawn else None, class_="lead-in")
+    return element("div", said, _figure(drawn, _average(told)) if drawn else None, class_="lead-in")
 
 
-def _figure(drawn: Sequence[Lead]) -> Html:
-    names = _named(drawn)
+def _average(told: Sequence[Lead]) -> list[Lead]:
+    """Of two methods over all settings, if it is all about these two."""
+    pairs = {(one.left, one.right) for one in told}
+    mean = average(told) if len(pairs) == 1 else None
+    return [mean] if mean is not None else []
+
+
+def _figure(drawn: Sequence[Lead], last: Sequence[Lead]) -> Html:
+    names = [*_named(drawn), *(one.setting for one in last)]
     shared = _shared(drawn)
+    drawn = [*drawn, *last]
     n = " or ".join(map(str, sorted({len(one.differences) for one in drawn})))
     reading = f"Points of test accuracy; diamond: mean, line: 95 % t interval, dots: the seeds (n = {n})."
-    marks = ["The ring: by the paper's own numbers."] if any(one.printed is not None for one in drawn) else []
+    marks = ["Last: the settings averaged, seed by seed."] if last else []
+    marks += ["The ring: by the paper's own numbers."] if any(one.printed is not None for one in drawn) else []
     caption = element("figcaption", element("strong", shared), " ".join([reading, *marks]))
-    return offered(element("figure", _drawing(drawn, names), caption, id="answer"), _csv(drawn), "answer", shared)
+    return offered(
+        element("figure", _drawing(drawn, names, shared), caption, id="answer"), _csv(drawn), "answer", shared
+    )
 
 
-def _drawing(drawn: Sequence[Lead], names: Sequence[str]) -> Html:
+def _drawing(drawn: Sequence[Lead], names: Sequence[str], shared: str) -> Html:
     axis = _axis(drawn)
     high = len(drawn) * ROW + FOOT
     told = "; ".join(f"{name}: {_value(one)}" for name, one in zip(names, drawn, strict=True))
@@ -70,7 +81,7 @@ def _drawing(drawn: Sequence[Lead], names: Sequence[str]) -> Html:
         class_="forest",
         viewBox=f"0 0 {WIDTH} {high}",
         role="img",
-        aria_label=f"{_shared(drawn)}, points: {told}",
+        aria_label=f"{shared}, points: {told}",
     )
 
 

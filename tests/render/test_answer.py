@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from outcomes import result
 from reported import planned
@@ -12,7 +14,7 @@ from reported import planned
 from harness.plan import Plan, state
 from harness.render import render, table_page
 from harness.render.answer import table_answer
-from harness.render.leads import leads
+from harness.render.leads import average, leads
 from harness.stats import Outcome, holm, p_value, sample
 from harness.store import Store
 
@@ -39,13 +41,16 @@ def test_a_lead_that_the_seeds_cannot_tell_is_said_as_that() -> None:
     plan = planned()
     assert table_answer(plan, outcomes(plan, BARELY)) == (
         "Not tried at full size here. In the smaller experiment (preset cpu) MPBN leads baseline by 1.33 to 1.83 "
-        "points in all 2 settings; n = 3 cannot tell any of them from nothing."
+        "points in all 2 settings; n = 3 cannot tell any of them from nothing, yet shows their average: +1.58 points "
+        "[+0.51, +2.65]."
     )
 
 
 def test_one_that_they_show_too() -> None:
     plan = planned()
-    assert table_answer(plan, outcomes(plan, CLEARLY)).endswith("points in all 2 settings; n = 3 shows all.")
+    assert table_answer(plan, outcomes(plan, CLEARLY)).endswith(
+        "points in all 2 settings; n = 3 shows all and their average: +10.02 points [+9.94, +10.09]."
+    )
     turned = {1: CLEARLY[2], 2: CLEARLY[1], 3: CLEARLY[4], 4: CLEARLY[3]}
     assert "MPBN trails baseline by 10.0" in table_answer(plan, outcomes(plan, turned))
     alone = {1: CLEARLY[1], 2: CLEARLY[2]}
@@ -54,6 +59,38 @@ def test_one_that_they_show_too() -> None:
     )
     mixed = CLEARLY | {1: CLEARLY[2], 2: CLEARLY[1]}
     assert "leads baseline in 1 of 2 settings (−10.03 to +10.00 points)" in table_answer(plan, outcomes(plan, mixed))
+
+
+TOGETHER = {1: (50.0, 52.0, 54.0), 2: (51.0, 55.0, 58.0), 3: (60.0, 61.0, 62.0), 4: (65.1, 64.2, 62.9)}
+
+
+def test_seeds_that_tell_no_setting_may_tell_their_average() -> None:
+    """What one setting's seed is short of, the other's has more: 1 + 5.1, 3 + 3.2, 4 + 0.9."""
+    plan = planned()
+    made = outcomes(plan, TOGETHER)
+    assert table_answer(plan, made).endswith(
+        "n = 3 cannot tell any of them from nothing, yet shows their average: +2.87 points [+1.97, +3.77]."
+    )
+    mean = average(leads([(plan, made)]))
+    assert mean is not None and mean.differences == pytest.approx((3.05, 3.1, 2.45)) and mean.setting == "average of 2"
+    turned = {1: TOGETHER[2], 2: TOGETHER[1], 3: TOGETHER[3], 4: TOGETHER[4]}
+    assert "nor their average: +0.20 points" in table_answer(plan, outcomes(plan, turned))
+
+
+def test_some_settings_shown_and_the_average_not() -> None:
+    plan = planned()
+    made = outcomes(plan, {1: CLEARLY[1], 2: CLEARLY[2], 3: (60.0, 61.0, 62.0), 4: (40.0, 61.0, 72.0)})
+    assert "n = 3 shows 1 of the 2, not their average: " in table_answer(plan, made)
+
+
+def test_an_average_is_over_the_same_seeds_of_the_same_settings() -> None:
+    plan = planned()
+    found = leads([(plan, outcomes(plan, CLEARLY))])
+    assert average(found[:1]) is None, "one alone is its own"
+    others = tuple(tuple(msgspec.structs.replace(cell, seed=cell.seed + 1) for cell in side) for side in found[1].cells)
+    assert average([found[0], replace(found[1], cells=others)]) is None  # type: ignore[arg-type]
+    printed = [replace(lead, printed=value) for lead, value in zip(found, (1.0, 4.0), strict=True)]
+    assert [getattr(average(its), "printed", 0) for its in (printed, [printed[0], found[1]])] == [2.5, None]
 
 
 def test_of_many_pairs_their_number_is_told() -> None:
