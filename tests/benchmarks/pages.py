@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-STEPS, THROWN_AWAY = 12, 3
+STEPS, THROWN_AWAY = 8, 2
 METHOD, WIDTH, BATCH = "mpbn", 0.25, 100
-TIMESTEPS = (1, 4)
+TIMESTEPS = (4,)
 SMALL, CONTROL, TORCH, ALL = "4 KiB", "4 KiB, again", "2 MiB, torch's tensors", "2 MiB, all"
 TOLD = {
     SMALL: {},
