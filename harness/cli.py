@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from harness import arguments, requests
 from harness.answers import BAD_INPUT, INCOMPLETE, INTERRUPTED, OK, cells, house, pages, tables
 from harness.errors import UserError
 from harness.streams import Unwritten, complain, open_outputs, say, say_no_more
+
+BEGAN = time.time()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,6 +37,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # of a file that nothing nearer to it has an answer for
         complain([UserError((error.strerror or str(error)).lower(), str(error.filename or ""))])
         return BAD_INPUT if error.errno == errno.ENAMETOOLONG else INCOMPLETE
+    except Exception:  # half of an old harness, half of a new one: what is imported late comes from the new
+        if not (file := _changed_since()):
+            raise
+        advice = "its code was changed while it ran; what was finished is in the store: type the same again"
+        complain([UserError(f"{file} is newer than this process", "harness", advice)])
+        return INCOMPLETE
+
+
+def _changed_since() -> str:
+    """A file of the harness that was written after this process began; empty if none was."""
+    home = Path(__file__).parents[1]
+    files = (file for folder in ("harness", "baselines") for file in (home / folder).rglob("*.py"))
+    return next((str(file.relative_to(home)) for file in files if file.stat().st_mtime > BEGAN), "")
 
 
 def _answer(given: list[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import stand_in
 
+from harness import cli, requests
 from harness.arguments import parse
 from harness.cli import main
 from harness.errors import UserError
@@ -318,6 +320,26 @@ def test_a_mistake_in_a_users_file_names_file_and_line(
     assert run(store, "table", "table1", "--plugin", str(mine)) == 2
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
+
+
+def test_a_harness_that_was_updated_under_a_long_run_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is imported late, to print, then comes from another commit than what is in memory."""
+
+    def list_(request: object) -> int:
+        from harness.stats import what_a_newer_one_has  # type: ignore[attr-defined]
+
+        return what_a_newer_one_has
+
+    monkeypatch.setattr(cli, "VERBS", {**cli.VERBS, requests.Listing: list_})
+    monkeypatch.setattr(cli, "BEGAN", 0.0)
+    assert main(["list", "tables"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ".py is newer than this process; its code was changed while it ran" in line
+    monkeypatch.setattr(cli, "BEGAN", math.inf)
+    with pytest.raises(ImportError):
+        main(["list", "tables"])
 
 
 def test_a_reader_that_leaves_early_is_no_error(store: Path) -> None:
