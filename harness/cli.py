@@ -37,11 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # of a file that nothing nearer to it has an answer for
         complain([UserError((error.strerror or str(error)).lower(), str(error.filename or ""))])
         return BAD_INPUT if error.errno == errno.ENAMETOOLONG else INCOMPLETE
-    except Exception:  # half of an old harness, half of a new one: what is imported late comes from the new
+    except Exception as error:  # half of an old harness, half of a new one: what is imported late comes from the new
         if not (file := _changed_since()):
             raise
-        advice = "its code was changed while it ran; what was finished is in the store: type the same again"
-        complain([UserError(f"{file} is newer than this process", "harness", advice)])
+        advice = f"{file} was changed while this ran; what was finished is in the store: type the same again"
+        complain([UserError(str(error), type(error).__name__, advice)])
         return INCOMPLETE
 
 

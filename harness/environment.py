@@ -65,8 +65,7 @@ def limit_threads(threads: int) -> None:
 def large_pages() -> None:
     """Tensors in pages of 2 MiB, where Linux gives them to those who ask. Before torch has made its first tensor.
 
-    In pages of 4 KiB a training step passes much of its time looking addresses up, most of all on a virtual machine
-    with every core busy (docs/kernels.md).
+    In pages of 4 KiB a training step passes part of its time looking addresses up (docs/kernels.md).
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 

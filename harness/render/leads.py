@@ -69,6 +69,7 @@ def average(found: Sequence[Lead]) -> Lead | None:
     """Of the same two methods, over all their settings; None of one alone, or where their seeds differ.
 
     It is asked for before any single setting, so at 95 % by itself (a gatekeeper: after it the settings, by Holm).
+    Its cells are those of the first setting, which say of which methods and seeds it is.
     """
     seeds = {tuple(sorted(cell.seed for cell in lead.cells[0])) for lead in found}
     if len(found) < 2 or len(seeds) > 1:

@@ -117,7 +117,7 @@ def test_what_a_job_prints_is_in_its_log(store: Store, on: str, capfd: pytest.Ca
 def given_on_request() -> bool:
     """Whether Linux gives large pages to those who ask, and to no others."""
     with contextlib.suppress(OSError):
-        return "[madvise]" in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text()
+        return "[madvise]" in environment.PAGES.read_text()
     return False
 
 
