@@ -14,6 +14,7 @@ import harness.report
 from harness.report import details
 from harness.report.chart import curves
 from harness.report.markup import element
+from harness.report.picture import inlined
 from harness.spec import Cell, Recipe
 from harness.store.result import Curve
 
@@ -82,3 +83,9 @@ def test_every_colour_stands_out_of_paper_and_panel(scheme: int) -> None:
             darker, lighter = sorted((luminance(colours[name]), luminance(colours[ground])))
             least = 3.0 if name.startswith("series") else 4.5  # a line, or words
             assert (lighter + 0.05) / (darker + 0.05) >= least, (name, ground)
+
+
+def test_a_picture_is_inlined_without_what_nobody_sees() -> None:
+    path = '<path id="m0" d="M 208.587588 -292.843008 \nL 1.5 2 " transform="scale(0.015625)"/>'
+    said = str(inlined(f'<svg viewBox="0 0 160 80">{path}</svg>', "a", "title"))
+    assert 'id="a-m0" d="M 208.59 -292.84 L 1.5 2 " transform="scale(0.015625)"' in said

@@ -85,7 +85,8 @@ def _draw_panel(axes: Axes, panel: Panel, sketch: Sketch) -> None:
         height = base + ridge * TALL / highest
         order = 2 * layers.index(layer) + 2
         if step == 1:
-            axes.fill_between(middles[1:-1], base, height[1:-1], color=colour, alpha=0.18, linewidth=0, zorder=order)
+            corners = ([middles[1], *middles[1:-1], middles[-2]], [base, *height[1:-1], base])
+            axes.fill(*corners, color=colour, alpha=0.18, linewidth=0, zorder=order)
         dashes = STEPS[(step - 1) % len(STEPS)]
         label = f"step {step}" if layer == layers[0] else None
         axes.plot(middles[1:-1], height[1:-1], color=colour, linewidth=0.8, linestyle=dashes, label=label, zorder=order)
